@@ -1,0 +1,17 @@
+# Every target is a command of scripts/dev.py, which sets up what it needs. No make here: python3 scripts/dev.py demo
+PYTHON ?= python3
+DEV := $(PYTHON) scripts/dev.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up status down test test-long lint build invoke setup clean
+
+help:
+	@$(DEV)
+demo:
+	@$(DEV) demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(FILE),--file "$(FILE)") $(ARGS)
+invoke:
+	@$(DEV) invoke $(if $(FUNCTION),"$(FUNCTION)") $(if $(EVENT),"$(EVENT)") $(ARGS)
+clean:
+	@$(DEV) clean $(if $(ALL),--all)
+up status down test test-long lint build setup:
+	@$(DEV) $@ $(ARGS)

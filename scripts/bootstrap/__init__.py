@@ -1,0 +1,1 @@
+"""Sets a checkout up on a bare machine and starts its commands. Standard library only."""

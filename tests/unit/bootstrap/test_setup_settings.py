@@ -1,0 +1,28 @@
+"""What of a person's environment reaches pip and the programs of the checkout."""
+
+from pathlib import Path
+
+from scripts.bootstrap.settings import environment_for_pip, environment_for_programs, state_dir
+
+
+def test_programs_do_not_see_python_paths_of_the_shell() -> None:
+    values = {"PYTHONPATH": "/elsewhere", "PYTHONHOME": "/usr", "PATH": "/bin", "EVENTS": "all"}
+
+    assert environment_for_programs(values) == {"PATH": "/bin", "EVENTS": "all"}
+
+
+def test_pip_keeps_index_and_proxy_and_loses_other_targets() -> None:
+    values = {"PIP_INDEX_URL": "https://index", "HTTPS_PROXY": "http://proxy", "PIP_TARGET": "/x", "PIP_USER": "1"}
+
+    environment = environment_for_pip(Path("/scratch dir"), values)
+
+    assert environment["PIP_INDEX_URL"] == "https://index"
+    assert environment["HTTPS_PROXY"] == "http://proxy"
+    assert environment["TMPDIR"] == "/scratch dir"
+    assert environment["PIP_USER"] == "0"
+    assert "PIP_TARGET" not in environment
+
+
+def test_state_lies_in_the_checkout_unless_the_person_says_otherwise() -> None:
+    assert state_dir(Path("/repo"), {}) == Path("/repo/.tallystream")
+    assert state_dir(Path("/repo"), {"TALLYSTREAM_STATE_DIR": "/var/tally"}) == Path("/var/tally")
