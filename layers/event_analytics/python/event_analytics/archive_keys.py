@@ -1,0 +1,61 @@
+"""Names of archived objects: the one place that builds them and the one that reads them.
+
+`raw/v1/topic=T/date=YYYY-MM-DD/hour=HH/partition=PPP/epoch=E/<first>-<last>-<hash8>.jsonl.gz`
+
+Equal content has an equal name, so writing again changes nothing; offsets in the name make gaps visible; the epoch
+keeps two lives of a topic that restarted at offset 0 apart. Date and hour are UTC, of acceptance.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+RAW_PREFIX: Final = "raw/v1/"
+HASH_BYTES: Final = 4
+
+_KEY: Final = re.compile(
+    r"raw/v1/topic=(?P<topic>[\w.-]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/partition=(?P<partition>\d+)"
+    r"/epoch=(?P<epoch>[\w.-]+)/(?P<first>\d+)-(?P<last>\d+)-(?P<digest>[0-9a-f]{8})\.jsonl\.gz"
+)
+
+
+class ArchiveKey(NamedTuple):
+    """What the name of an archived object says. `hour` is the UTC start of the hour; offsets include both ends."""
+
+    topic: str
+    hour: datetime
+    partition: int
+    epoch: str
+    first_offset: int
+    last_offset: int
+    digest: str
+
+
+def key_of(key: ArchiveKey) -> str:
+    """The object's name."""
+    return (
+        f"{RAW_PREFIX}topic={key.topic}/date={key.hour:%Y-%m-%d}/hour={key.hour:%H}/partition={key.partition:03d}"
+        f"/epoch={key.epoch}/{key.first_offset}-{key.last_offset}-{key.digest}.jsonl.gz"
+    )
+
+
+def parse_key(name: str) -> ArchiveKey | None:
+    """What the name says; None for an object that is no archived batch."""
+    match = _KEY.fullmatch(name)
+    if match is None:
+        return None
+    hour = datetime.strptime(match["date"], "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(hours=int(match["hour"]))
+    return ArchiveKey(
+        match["topic"],
+        hour,
+        int(match["partition"]),
+        match["epoch"],
+        int(match["first"]),
+        int(match["last"]),
+        match["digest"],
+    )
+
+
+def hour_of(timestamp_ms: int) -> datetime:
+    """UTC start of the hour that holds a Unix millisecond."""
+    return datetime.fromtimestamp(timestamp_ms // 3_600_000 * 3_600, tz=UTC)

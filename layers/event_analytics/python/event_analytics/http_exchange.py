@@ -1,0 +1,71 @@
+"""One HTTP request as API Gateway's REST proxy event describes it, and one answer to it. Free of any framework."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from event_analytics.errors import Reason, Refused, Unavailable
+
+RESPONSE_BYTES_MAX: Final = 4_000_000  # Lambda's 6 MB counts the body escaped inside its answer
+_JSON: Final = "application/json"
+
+
+class Request(NamedTuple):
+    """Header names are lower case. `authorizer`: what API Gateway's authorizer added, else None."""
+
+    route: str
+    path_parameters: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: str | None
+    is_base64: bool
+    authorizer: Mapping[str, Any] | None
+
+
+class Answer(NamedTuple):
+    """`body` is JSON text."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def read_request(event: Mapping[str, Any]) -> Request:
+    """The request inside a REST proxy event (payload version 1.0)."""
+    context = event.get("requestContext") or {}
+    return Request(
+        route=f"{context.get('httpMethod', '')} {context.get('resourcePath', '')}",
+        path_parameters=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=event.get("body"),
+        is_base64=bool(event.get("isBase64Encoded")),
+        authorizer=context.get("authorizer"),
+    )
+
+
+def answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with `document` as JSON."""
+    return Answer(status, msgspec.json.encode(document), {"Content-Type": _JSON, **(headers or {})})
+
+
+def answer_refused(refused: Refused) -> Answer:
+    """`{"error": {"reason", "message", "field"?}}` with the status of the reason."""
+    return answer(refused.status, {"error": _describe(refused.reason, refused.message, refused.field)})
+
+
+def answer_unavailable(unavailable: Unavailable) -> Answer:
+    """503 with Retry-After, in seconds."""
+    description = _describe(unavailable.reason, "try again later", None)
+    return answer(503, {"error": description}, {"Retry-After": str(unavailable.retry_after_seconds)})
+
+
+def answer_failed() -> Answer:
+    """500 without detail: that stands in the log under the request's id."""
+    return answer(500, {"error": _describe(Reason.INTERNAL_ERROR, "an internal error occurred", None)})
+
+
+def _describe(reason: Reason, message: str, field: str | None) -> dict[str, str]:
+    description = {"reason": str(reason), "message": message}
+    return description if field is None else {**description, "field": field}

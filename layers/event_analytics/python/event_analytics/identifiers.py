@@ -1,0 +1,40 @@
+"""UUIDs of events: minted (v7, v8) and read back. Decides nothing about whether an id is acceptable.
+
+RFC 9562: version 7 carries Unix milliseconds in its first 48 bits, version 8 is free for derived ids.
+"""
+
+import hashlib
+from uuid import UUID
+
+_VERSION_7 = 0x7 << 76
+_VERSION_8 = 0x8 << 76
+_VARIANT = 0x2 << 62
+_RANDOM_A_BITS = 12
+_RANDOM_B_BITS = 62
+_VERSION_WITH_TIME = 7
+
+
+def mint_uuid7(timestamp_ms: int, random_bytes: bytes) -> UUID:
+    """A UUIDv7 whose time is `timestamp_ms`. `random_bytes`: at least 10, of which 74 bits are used."""
+    random = int.from_bytes(random_bytes[:10], "big")
+    random_a = random & ((1 << _RANDOM_A_BITS) - 1)
+    random_b = (random >> _RANDOM_A_BITS) & ((1 << _RANDOM_B_BITS) - 1)
+    return UUID(int=timestamp_ms << 80 | _VERSION_7 | random_a << 64 | _VARIANT | random_b)
+
+
+def timestamp_ms_of(identifier: UUID) -> int | None:
+    """Unix milliseconds inside a UUIDv7; None for every other version."""
+    if identifier.version != _VERSION_WITH_TIME:
+        return None
+    return identifier.int >> 80
+
+
+def derive_uuid8(*parts: str) -> UUID:
+    """The same UUIDv8 for the same parts, for ever: SHA-256 over the length-prefixed parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    bits = int.from_bytes(digest.digest()[:16], "big")
+    bits &= ~(0xF << 76) & ~(0x3 << 62)
+    return UUID(int=bits | _VERSION_8 | _VARIANT)
