@@ -1,0 +1,261 @@
+"""Records of one topic from Kafka, in order, without holes, and the group's committed offsets.
+
+One consumer on `assign()`: it starts at once and no rebalance takes a partition away. Knows how the embedded
+broker misleads a tailing reader and heals it. Not thread-safe: the mapping's runner thread owns it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.structs import OffsetAndMetadata
+
+from local_runtime.kafka_trigger.consumer import COMMIT_TIMEOUT_MS, REQUEST_TIMEOUT_MS
+
+Records = Sequence[ConsumerRecord]
+ReadEnds = Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]]
+
+log = logging.getLogger(__name__)
+
+# The embedded broker raises a partition's end before it stores the batch: a reader can see batch N+1 before N.
+# Two racing producers are healed in milliseconds; a hole a crash left behind is never filled.
+GAP_PATIENCE_SECONDS = 10.0
+GAP_PAUSE_SECONDS = 0.005
+# A follower that becomes leader may lag for a moment; a log that is really shorter stays shorter.
+SHORT_LOG_PATIENCE_SECONDS = 1.0
+
+
+class Fetched(NamedTuple):
+    """Consecutive records of one partition. `life` counts how often the partition's log started again."""
+
+    partition: int
+    life: int
+    records: Records
+
+
+class Done(NamedTuple):
+    """What was processed of a partition: everything before `next_offset` of its life."""
+
+    life: int
+    next_offset: int
+
+
+@dataclass
+class Position:
+    """How far one partition is read and committed."""
+
+    topic_partition: TopicPartition
+    expected: int
+    committed: int
+    life: int = 0
+    gap_since: float | None = None
+    short_since: float | None = None
+
+
+class GapHealingPoller:
+    """Read all partitions of a topic for the consumer's group, and close the consumer in the end."""
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        topic: str,
+        read_ends: ReadEnds,
+        *,
+        starts_at_end: bool = False,
+        heals_gaps: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.gaps_healed = 0
+        self.offsets_skipped = 0
+        self._consumer = consumer
+        self._topic = topic
+        self._read_ends = read_ends
+        self._starts_at_end = starts_at_end
+        self._heals_gaps = heals_gaps
+        self._clock = clock
+        self._positions: dict[int, Position] = {}
+        self._ends: dict[int, int] = {}
+        self._fetching: set[int] = set()
+
+    @property
+    def partitions(self) -> list[int]:
+        """Partitions that are read."""
+        return sorted(self._positions)
+
+    def assign_partitions(self) -> bool:
+        """Take in partitions that are not read yet, from the group's offset or the starting position.
+
+        Returns:
+            Whether the topic has any partition.
+        """
+        present = self._consumer.partitions_for_topic(self._topic)
+        added = [TopicPartition(self._topic, number) for number in sorted(present - self._positions.keys())]
+        if added:
+            starts = {topic_partition: self._find_start(topic_partition) for topic_partition in added}
+            # Committed at once: that it is gone later is how a broker that came back empty is noticed.
+            self._write_offsets(starts)
+            for topic_partition, start in starts.items():
+                self._positions[topic_partition.partition] = Position(topic_partition, start, start)
+            self.fetch_only(set(self._positions))
+        return bool(self._positions)
+
+    def poll(self, timeout_seconds: float) -> list[Fetched]:
+        """Return what has arrived, per partition in offset order, without holes where they are healed."""
+        answer = self._consumer.poll(timeout_ms=max(1, int(timeout_seconds * 1000)))
+        fetched = []
+        for topic_partition, records in answer.items():
+            position = self._positions[topic_partition.partition]
+            kept = self._keep_contiguous(position, records)
+            if kept:
+                fetched.append(Fetched(topic_partition.partition, position.life, kept))
+        self._read_high_watermarks()
+        self._restart_short_logs()
+        return fetched
+
+    def fetch_only(self, partitions: set[int]) -> None:
+        """Stop fetching for every other partition until it is named again; nothing is forgotten.
+
+        By `assign` and `seek`: in kafka-python 3.0.12 a partition that was paused while its records were half read is
+        sometimes never resumed (its parked records wait for a slot that a drained fetch keeps).
+        """
+        added = partitions - self._fetching
+        if not partitions or (not added and len(partitions) == len(self._fetching)):
+            return
+        self._fetching = set(partitions)
+        self._consumer.assign([self._positions[number].topic_partition for number in sorted(partitions)])
+        for number in added:
+            self._consumer.seek(self._positions[number].topic_partition, self._positions[number].expected)
+
+    def commit(self, done: Mapping[int, Done]) -> bool:
+        """Commit what is processed; offsets of an earlier life of the log are left out.
+
+        Returns:
+            False when nothing was committed because the group's offsets are gone or moved back (a memory
+            broker that came back empty): reading starts again from what the group says, else the earliest.
+        """
+        positions = self._positions
+        live = {number: part for number, part in done.items() if part.life == positions[number].life}
+        if not live:
+            return True
+        # One partition stands for all: offsets vanish with the broker. Without this look, an offset of the
+        # former life would be committed over the new one and its first records would never be read.
+        first = positions[next(iter(live))]
+        seen = self._consumer.committed(first.topic_partition, timeout_ms=COMMIT_TIMEOUT_MS)
+        if seen is None or seen < first.committed:
+            self._restart_from_group()
+            return False
+        self._write_offsets({positions[number].topic_partition: part.next_offset for number, part in live.items()})
+        for number, part in live.items():
+            positions[number].committed = part.next_offset
+        return True
+
+    def lag(self) -> int | None:
+        """Return the records that are not committed yet; None until every partition was fetched once."""
+        if not self._positions or len(self._ends) < len(self._positions):
+            return None
+        positions = self._positions.items()
+        return sum(max(self._ends[number], position.expected) - position.committed for number, position in positions)
+
+    def probe_ends(self) -> None:
+        """Read the ends of partitions that are not fetched now, so that their lag stays exact."""
+        aside = [self._positions[number].topic_partition for number in self._positions.keys() - self._fetching]
+        if aside:
+            self._ends |= {part.partition: end for part, end in self._read_ends(aside).items()}
+
+    def close(self) -> None:
+        """Leave the broker; commits nothing."""
+        self._consumer.close(autocommit=False, timeout_ms=COMMIT_TIMEOUT_MS)
+
+    def _find_start(self, topic_partition: TopicPartition) -> int:
+        committed = self._consumer.committed(topic_partition, timeout_ms=COMMIT_TIMEOUT_MS)
+        if committed is not None:
+            return int(committed)
+        if self._starts_at_end and topic_partition.partition not in self._positions:
+            return self._read_ends([topic_partition])[topic_partition]
+        return self._earliest(topic_partition)
+
+    def _earliest(self, topic_partition: TopicPartition) -> int:
+        offsets = self._consumer.beginning_offsets([topic_partition], timeout_ms=REQUEST_TIMEOUT_MS)
+        return int(offsets[topic_partition])
+
+    def _write_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._consumer.commit(
+            {part: OffsetAndMetadata(offset, "", -1) for part, offset in offsets.items()},
+            timeout_ms=COMMIT_TIMEOUT_MS,
+        )
+
+    def _keep_contiguous(self, position: Position, records: Records) -> Records:
+        first, last = records[0].offset, records[-1].offset
+        if first < position.expected:
+            # The client was told "out of range" and went back to the earliest by itself.
+            log.warning("%s: the log starts again at offset %d", position.topic_partition, first)
+            position.life += 1
+            position.expected = first
+        if last - position.expected == len(records) - 1 or not self._heals_gaps:
+            self._warn_of_gap(position, last + 1 - position.expected - len(records))
+            position.expected, position.gap_since = last + 1, None
+            return records
+        return self._seek_back(position, records)
+
+    def _seek_back(self, position: Position, records: Records) -> Records:
+        start = position.expected
+        whole = next(index for index, record in enumerate(records) if record.offset != start + index)
+        now = self._clock()
+        if whole or position.gap_since is None:
+            position.gap_since = now
+        position.expected += whole
+        if now - position.gap_since > GAP_PATIENCE_SECONDS:
+            self._warn_of_gap(position, records[whole].offset - position.expected)
+            position.expected, position.gap_since = records[whole].offset, None
+            return self._keep_contiguous(position, records[whole:])
+        self.gaps_healed += 1
+        self._consumer.seek(position.topic_partition, position.expected)
+        time.sleep(GAP_PAUSE_SECONDS)
+        return records[:whole]
+
+    def _warn_of_gap(self, position: Position, missing: int) -> None:
+        if missing:
+            self.offsets_skipped += missing
+            start = position.expected
+            log.warning("%s: %d offsets from %d have no record", position.topic_partition, missing, start)
+
+    def _read_high_watermarks(self) -> None:
+        for number in self._fetching:
+            end = self._consumer.highwater(self._positions[number].topic_partition)
+            if end is not None:
+                self._ends[number] = int(end)
+
+    def _restart_short_logs(self) -> None:
+        now = self._clock()
+        for number in self._fetching:
+            position, end = self._positions[number], self._ends.get(number)
+            if end is None or end >= position.expected:
+                position.short_since = None
+            elif position.short_since is None:
+                position.short_since = now
+            elif now - position.short_since > SHORT_LOG_PATIENCE_SECONDS:
+                log.warning("%s ends at %d, before %d", position.topic_partition, end, position.expected)
+                self._restart({position.topic_partition: self._earliest(position.topic_partition)})
+
+    def _restart_from_group(self) -> None:
+        parts = [position.topic_partition for position in self._positions.values()]
+        self._restart({part: self._find_start(part) for part in parts})
+
+    def _restart(self, starts: Mapping[TopicPartition, int]) -> None:
+        for topic_partition, start in starts.items():
+            log.warning("%s is read again from offset %d", topic_partition, start)
+            position = self._positions[topic_partition.partition]
+            if topic_partition.partition in self._fetching:
+                self._consumer.seek(topic_partition, start)
+            position.expected = position.committed = start
+            position.life += 1
+            position.short_since = position.gap_since = None
+            self._ends.pop(topic_partition.partition, None)
+        # Last: when it fails, the offsets are still missing and the next commit restarts once more.
+        self._write_offsets(starts)
