@@ -1,0 +1,278 @@
+"""What `template.yaml` promises: guarantees that hang on a property of a resource, and settings that code reads."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local_runtime.build import LayerTarget
+from local_runtime.deploy import StackSettings, local_parameters
+from local_runtime.sam_template import read_template
+from local_runtime.settings import REPOSITORY
+
+TEMPLATE = read_template(REPOSITORY / "template.yaml")
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
+
+
+def of_type(resource_type: str) -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == resource_type}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
+LOG_GROUPS = of_type("AWS::Logs::LogGroup")
+GLOBAL_ENVIRONMENT = {"LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_TRACE_DISABLED"}
+ENVIRONMENT = {
+    "AuthorizerFunction": {"KEYS_SECRET_ID"},
+    "IngestFunction": {"KAFKA_BOOTSTRAP", "KAFKA_SECURITY", "KEYS_SECRET_ID", "CORS_ORIGIN"},
+    "LoadFunction": {"CLICKHOUSE_URL", "CLICKHOUSE_SECRET_ID", "STREAM_EPOCH", "ARCHIVE_BUCKET"},
+    "ArchiveFunction": {"ARCHIVE_BUCKET", "STREAM_EPOCH"},
+    "QueryFunction": {
+        "CLICKHOUSE_URL",
+        "CLICKHOUSE_SECRET_ID",
+        "KEYS_SECRET_ID",
+        "CORS_ORIGIN",
+        "KAFKA_DURABILITY",
+    },
+}
+ROUTES = {
+    ("POST", "/event"): "IngestFunction",
+    ("POST", "/events"): "IngestFunction",
+    ("GET", "/event/{id}"): "QueryFunction",
+    ("GET", "/conversations/{id}/events"): "QueryFunction",
+    ("GET", "/reports/top-users"): "QueryFunction",
+    ("GET", "/reports/latency"): "QueryFunction",
+    ("GET", "/health"): "QueryFunction",
+}
+# What may act on every resource, by the statement's Sid, and why nothing narrower will do.
+WILDCARD_REASONS = {
+    "PollFromVpc": "EC2's network interface and describe calls take no resource of ours",
+}
+GATEWAY_SECONDS_MAX = 29
+KAFKA_SECONDS_MAX = 14 * 60
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_has_no_on_failure_destination_so_that_no_batch_is_skipped(name: str) -> None:
+    assert "DestinationConfig" not in MAPPINGS[name]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_reads_one_topic_from_its_start_with_options_of_on_demand_mode_only(name: str) -> None:
+    mapping = MAPPINGS[name]
+
+    assert mapping["Topics"] == ["events"]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    only_when_provisioned = {
+        "ProvisionedPollerConfig",
+        "MaximumRetryAttempts",
+        "MaximumRecordAgeInSeconds",
+        "BisectBatchOnFunctionError",
+        "FunctionResponseTypes",
+    }
+    assert not only_when_provisioned & mapping.keys()
+
+
+def test_load_and_archive_read_in_consumer_groups_of_their_own() -> None:
+    groups = {
+        name: {
+            mapping[config]["Fn::If"][1]["ConsumerGroupId"]
+            for config in ("AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig")
+        }
+        for name, mapping in MAPPINGS.items()
+    }
+
+    assert groups == {"LoadEventsMapping": {"tallystream-load"}, "ArchiveEventsMapping": {"tallystream-archive"}}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_exists_only_where_kafka_triggers(name: str) -> None:
+    assert RESOURCES[name]["Condition"] == "HasKafkaTrigger"
+    assert MAPPINGS[name]["EventSourceArn"]["Fn::If"][0] == "UseMsk"
+    assert MAPPINGS[name]["SelfManagedEventSource"]["Fn::If"][0] == "UseSelfManaged"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_a_timeout_and_a_memory_of_its_own(name: str) -> None:
+    limit = KAFKA_SECONDS_MAX if name in {"LoadFunction", "ArchiveFunction"} else GATEWAY_SECONDS_MAX
+
+    assert 0 < FUNCTIONS[name]["Timeout"] <= limit
+    assert FUNCTIONS[name]["MemorySize"] >= 256
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_logs_json_into_a_log_group_that_forgets(name: str) -> None:
+    logging = FUNCTIONS[name]["LoggingConfig"]
+
+    assert logging["LogFormat"] == "JSON"
+    assert LOG_GROUPS[logging["LogGroup"]["Ref"]]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gets_the_environment_that_its_code_reads_and_its_code_exists(name: str) -> None:
+    variables = FUNCTIONS[name]["Environment"]["Variables"]
+    everywhere = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+
+    assert set(variables) == ENVIRONMENT[name] | {"POWERTOOLS_SERVICE_NAME"}
+    assert set(everywhere) == GLOBAL_ENVIRONMENT
+    assert (REPOSITORY / FUNCTIONS[name]["CodeUri"] / "app.py").is_file()
+
+
+def test_every_route_names_its_method_and_belongs_to_one_function() -> None:
+    routes = {
+        (event["Properties"]["Method"], event["Properties"]["Path"]): name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+    }
+
+    assert routes == ROUTES
+
+
+def test_health_is_the_only_route_without_a_key() -> None:
+    open_paths = [
+        event["Properties"]["Path"]
+        for function in FUNCTIONS.values()
+        for event in function.get("Events", {}).values()
+        if event["Properties"].get("Auth") == {"Authorizer": "NONE"}
+    ]
+    authorization = RESOURCES["Api"]["Properties"]["Auth"]
+
+    assert open_paths == ["/health"]
+    assert authorization["DefaultAuthorizer"] == "KeyAuthorizer"
+    assert authorization["AddDefaultAuthorizerToCorsPreflight"] is False
+    assert authorization["Authorizers"]["KeyAuthorizer"]["Identity"] == {
+        "Headers": ["Authorization"],
+        "ReauthorizeEvery": 60,
+    }
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "reason"),
+    [
+        ("MISSING_AUTHENTICATION_TOKEN", 404, "route_not_found"),
+        ("DEFAULT_4XX", 404, "route_not_found"),
+        ("UNAUTHORIZED", 401, "key_missing"),
+        ("ACCESS_DENIED", 403, "key_invalid"),
+        ("THROTTLED", 429, "throttled"),
+        ("REQUEST_TOO_LARGE", 413, "body_too_large"),
+        ("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_encoding"),
+        ("DEFAULT_5XX", None, "internal_error"),
+    ],
+)
+def test_a_refusal_of_the_gateway_looks_like_ours(response: str, status: int | None, reason: str) -> None:
+    import json
+
+    given = RESOURCES["Api"]["Properties"]["GatewayResponses"][response]
+    error = json.loads(given["ResponseTemplates"]["application/json"])["error"]
+
+    assert given.get("StatusCode") == status
+    assert error["reason"] == reason
+    assert error["message"]
+    assert "Access-Control-Allow-Origin" in given["ResponseParameters"]["Headers"]
+
+
+def test_a_caller_who_should_wait_is_told_how_long() -> None:
+    responses = RESOURCES["Api"]["Properties"]["GatewayResponses"]
+    waiting = {name for name, each in responses.items() if "Retry-After" in each["ResponseParameters"]["Headers"]}
+
+    assert waiting == {"THROTTLED", "DEFAULT_5XX"}
+
+
+def statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in FUNCTIONS.items():
+        for policy in function["Policies"]:
+            for statement in policy["Statement"]:
+                yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def test_no_function_may_act_on_everything_without_a_reason() -> None:
+    broad = {statement["Sid"] for _, statement in statements() if "*" in listed(statement["Resource"])}
+
+    assert broad == set(WILDCARD_REASONS)
+    assert not [each for _, each in statements() if any(":*" in action for action in listed(each["Action"]))]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_load_writes_dead_letters_only_and_archive_raw_records_only() -> None:
+    written = {
+        name: statement["Resource"]["Fn::Sub"][0]
+        for name, statement in statements()
+        if "s3:PutObject" in listed(statement["Action"])
+    }
+
+    assert written == {
+        "LoadFunction": "arn:${AWS::Partition}:s3:::${Bucket}/dead-letters/*",
+        "ArchiveFunction": "arn:${AWS::Partition}:s3:::${Bucket}/raw/*",
+    }
+
+
+def test_only_functions_that_check_keys_may_read_them() -> None:
+    readers = {name for name, statement in statements() if statement["Sid"] == "ReadKeys"}
+
+    assert readers == {"AuthorizerFunction", "IngestFunction", "QueryFunction"}
+
+
+def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
+    bucket = RESOURCES["ArchiveBucket"]
+
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketEncryption" in bucket["Properties"]
+    [refusal] = RESOURCES["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert refusal["Effect"] == "Deny"
+    assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        ("PythonRuntime", "python3.13"),
+        ("Architecture", "arm64"),
+        ("KafkaEventSource", "none"),
+        ("KafkaSecurity", "plaintext"),
+        ("KafkaDurability", "replicated"),
+        ("LoadWindowSeconds", 1),
+        ("Cors", ""),
+        ("ClickHouseSecretId", ""),
+        ("ExistingArchiveBucket", ""),
+        ("BrokerSecurityGroup", ""),
+        ("LogRetentionDays", 30),
+        ("LogLevel", "INFO"),
+    ],
+)
+def test_a_parameter_has_its_documented_default(parameter: str, default: object) -> None:
+    assert PARAMETERS[parameter]["Default"] == default
+
+
+def test_every_parameter_can_be_left_out_and_obeys_its_own_pattern() -> None:
+    for name, parameter in PARAMETERS.items():
+        default = str(parameter["Default"])
+        assert re.search(parameter.get("AllowedPattern", ""), default), name
+        assert default in map(str, parameter.get("AllowedValues", [default])), name
+
+
+def test_the_local_parameters_are_parameters_of_the_template() -> None:
+    settings = StackSettings("127.0.0.1:9092", "http://127.0.0.1:8123", "boot-1")
+
+    given = local_parameters(settings, LayerTarget.for_this_host())
+
+    assert given.keys() <= PARAMETERS.keys()
+    for name, value in given.items():
+        assert re.search(PARAMETERS[name].get("AllowedPattern", ""), value), name
+        assert value in map(str, PARAMETERS[name].get("AllowedValues", [value])), name
+
+
+def test_no_function_is_traced_where_nobody_pays_for_traces() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_TRACE_DISABLED"] == "true"
+    assert "Tracing" not in TEMPLATE["Globals"]["Function"]
+
+
+def test_the_template_uses_no_yaml_that_cloudformation_does_not_read() -> None:
+    text = (REPOSITORY / "template.yaml").read_text(encoding="utf-8")
+
+    assert not re.search(r"(?m)(?:^|[\s:-])[&*][A-Za-z_]\w*\s*$", text), "CloudFormation reads no aliases"
