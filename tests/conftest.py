@@ -1,0 +1,62 @@
+"""What integration, contract and end-to-end tests share: one embedded stack for the whole run."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from local_runtime import lag
+from local_runtime.assembly import Tallystream
+from local_runtime.connection import Connection
+from local_runtime.settings import PORT_SETTINGS, LocalSettings
+from local_runtime.stack import Stack, started
+
+
+@dataclass(frozen=True)
+class EmbeddedStack:
+    """The running stack of this test run, and what a test may do to it. `settings` holds its real ports."""
+
+    supervisor: Stack
+
+    @property
+    def connection(self) -> Connection:
+        """How to reach it: URLs, keys, bucket."""
+        return self.supervisor.connection
+
+    @property
+    def settings(self) -> LocalSettings:
+        """Its settings; every port is the one in use."""
+        return self.supervisor.settings
+
+    def restart(self, part: str) -> None:
+        """`kill -9` a part (trigger, clickhouse) and start it again; returns when it serves.
+
+        The broker forgets its topics and MiniStack its functions: end with these a stack of the test's own.
+        """
+        self.supervisor.restart(part)
+
+    def restart_trigger(self) -> None:
+        """`kill -9` the Kafka trigger, in whatever it does, and start it again; returns when it reads."""
+        self.supervisor.restart("trigger")
+
+    def wait_until_delivered(self) -> None:
+        """Wait until load and archive have taken every record that is in Kafka now."""
+        left = lag.wait_until_drained(self.connection.trigger_status_url)
+        assert left == {}, f"not delivered: {left}\n{self.supervisor.log_of('trigger')}"
+
+
+@pytest.fixture(scope="session")
+def local_settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
+    """Settings of a stack for tests: free ports, a state of its own, the checkout's environments and layer cache."""
+    free_ports = dict.fromkeys(PORT_SETTINGS, 0)
+    state_dir = tmp_path_factory.mktemp("stack")
+    return dataclasses.replace(LocalSettings.from_env(), state_dir=state_dir, **free_ports)
+
+
+@pytest.fixture(scope="session")
+def stack(local_settings: LocalSettings) -> Iterator[EmbeddedStack]:
+    """The embedded stack, started at the first test that asks for it and stopped after the last test."""
+    with started(local_settings, Tallystream()) as supervisor:
+        yield EmbeddedStack(supervisor)
+        supervisor.check()
