@@ -24,13 +24,23 @@ from local_runtime.deploy_stack import DeployFailed
 from local_runtime.parts import Part
 from local_runtime.settings import LocalSettings
 from local_runtime.stack import Report, StackFailed
+from local_runtime.warming import FunctionBroken, warm_up
 
 # Enough for several batches in flight; more only make each batch smaller on one machine.
 TOPICS = {"events": 8}
 KAFKA_DURABILITY = "memory"  # the broker acknowledges in memory; /health says so
 
 # What the steps raise when something outside of this program is wrong: the message is for a person, not a traceback.
-FAILURES = (BuildFailed, DeployFailed, BotoCoreError, ClientError, KafkaError, MigrationsBroken, StoreUnavailable)
+FAILURES = (
+    BuildFailed,
+    DeployFailed,
+    BotoCoreError,
+    ClientError,
+    KafkaError,
+    MigrationsBroken,
+    StoreUnavailable,
+    FunctionBroken,
+)
 
 
 class Tallystream:
@@ -71,6 +81,7 @@ class Tallystream:
             deployed = _deploy(settings, boot_id)
             report(f"stack {deployed.stack_name} is deployed")
             keys = _publish_keys(settings, deployed)
+            _warm_up(settings, deployed)
         except FAILURES as error:
             raise StackFailed(f"{type(error).__name__}: {error}") from error
         self._ingest_function = deployed.function_names["ingest"]
@@ -90,6 +101,14 @@ class Tallystream:
             client.close()
         for mapping, records in lag.wait_until_drained(settings.trigger_status_url).items():
             report(f"{mapping} had {'an unknown number of' if records is None else records} records left")
+
+
+def _warm_up(settings: LocalSettings, deployed: DeployedStack) -> None:
+    client = aws_session(settings.aws_endpoint).client("lambda")
+    try:
+        warm_up(client, deployed.function_names)
+    finally:
+        client.close()
 
 
 def _migrate(settings: LocalSettings, report: Report) -> None:
