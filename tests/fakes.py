@@ -1,11 +1,12 @@
 """Fakes of the ports, at the height of the Protocol. `tests/contract/` runs one body over each and its real twin."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from event_analytics.access import mint_key, record_of
 from event_analytics.errors import LogUnavailable, StoreUnavailable
+from event_analytics.ports import ObjectEntry
 from event_analytics.routing import Record
 
 
@@ -62,6 +63,17 @@ class FakeObjectStore:
         is_new = name not in self.objects
         self.objects.setdefault(name, body)
         return is_new
+
+    def get(self, name: str) -> bytes | None:
+        return self.objects.get(name)
+
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectEntry]:
+        for name in sorted(self.objects, key=str.encode):
+            if name.startswith(prefix) and name > after:
+                yield ObjectEntry(name, len(self.objects[name]))
+
+    def delete(self, name: str) -> None:
+        self.objects.pop(name, None)
 
 
 class FakeKeySource:

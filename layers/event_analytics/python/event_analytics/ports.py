@@ -3,8 +3,8 @@
 Every Protocol has a fake in `tests/fakes.py` and a real adapter; one contract test body runs over both.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from event_analytics.routing import Record
 
@@ -40,11 +40,30 @@ class EventStore(Protocol):
         ...
 
 
+class ObjectEntry(NamedTuple):
+    """One object of a listing. `size`: bytes."""
+
+    name: str
+    size: int
+
+
 class ObjectStore(Protocol):
     """S3 as the functions see it, within one bucket."""
 
     def put_new(self, name: str, body: bytes) -> bool:
         """Return once an object of that name is stored: True if it was written now, False if it was there already."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """The object's body; None if there is none of that name."""
+        ...
+
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectEntry]:
+        """Objects under a prefix in the order of their names (UTF-8 bytes), those after the name `after` only."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Return once no object of that name is stored; it need not have been there."""
         ...
 
 

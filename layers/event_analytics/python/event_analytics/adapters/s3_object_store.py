@@ -1,10 +1,13 @@
 """boto3 as an `ObjectStore`. Writes are conditional: an object, once there, is never replaced."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from event_analytics.ports import ObjectEntry
 
 _CONFIG: Final = {
     "connect_timeout": 3,
@@ -14,6 +17,7 @@ _CONFIG: Final = {
     "s3": {"addressing_style": "path"},
 }
 _PRECONDITION_FAILED: Final = "PreconditionFailed"
+_NO_SUCH_KEY: Final = "NoSuchKey"
 
 
 class S3ObjectStore:
@@ -36,6 +40,32 @@ class S3ObjectStore:
                 return False
             raise
         return True
+
+    def get(self, name: str) -> bytes | None:
+        """As `ObjectStore.get`."""
+        try:
+            answer = self._connected().get_object(Bucket=self._bucket, Key=name)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == _NO_SUCH_KEY:
+                return None
+            raise
+        return bytes(answer["Body"].read())
+
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectEntry]:
+        """As `ObjectStore.list`; pages are asked for one at a time."""
+        start_after = {"StartAfter": after} if after else {}
+        pages = (
+            self._connected()
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self._bucket, Prefix=prefix, **start_after)
+        )
+        for page in pages:
+            for entry in page.get("Contents", []):
+                yield ObjectEntry(entry["Key"], entry["Size"])
+
+    def delete(self, name: str) -> None:
+        """As `ObjectStore.delete`."""
+        self._connected().delete_object(Bucket=self._bucket, Key=name)
 
     def _connected(self) -> Any:
         if self._client is None:
