@@ -6,7 +6,7 @@ from typing import Any
 
 from event_analytics.access import mint_key, record_of
 from event_analytics.errors import LogUnavailable, StoreUnavailable
-from event_analytics.ports import ObjectEntry
+from event_analytics.ports import ObjectEntry, Outcome
 from event_analytics.routing import Record
 
 
@@ -26,6 +26,21 @@ class FakeEventLog:
         return [index < taken for index in range(len(records))]
 
 
+class FakeDurableLog:
+    """Takes what it is given. `refuse_after`: how many records it takes; `overflow`: what becomes of the rest."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.refuse_after: int | None = None
+        self.overflow = Outcome.RETRY
+        self.troubles: dict[str, str] = {}
+
+    def append(self, records: Sequence[Record]) -> list[Outcome]:
+        taken = len(records) if self.refuse_after is None else self.refuse_after
+        self.records.extend(records[:taken])
+        return [Outcome.ACCEPTED if index < taken else self.overflow for index in range(len(records))]
+
+
 class FakeEventStore:
     """Keeps inserts by token; answers selects with prepared rows, in order."""
 
@@ -39,6 +54,11 @@ class FakeEventStore:
         if self.is_down:
             raise StoreUnavailable("down")
         self.inserts.setdefault((table, token), rows)
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        if self.is_down:
+            raise StoreUnavailable("down")
+        self.asked.append((sql, parameters))
 
     def select(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self.is_down:

@@ -1,11 +1,13 @@
-"""HTTP writes -> Kafka. Answers only after the broker has acknowledged.
+"""HTTP writes -> Kafka. Answers only after the broker has acknowledged, or S3 while the broker does not.
 
-POST /event takes one event, POST /events up to 5,000. Both answer 202 with one item per event; 400 only when nothing
-can be read or the single event is bad; 503 when Kafka takes nothing.
+POST /event takes one event, POST /events up to 5,000, PUT and DELETE /event/{id} change one, POST /batch mixes all. All
+answer 202 with one item each; 400 only when nothing can be read or the single item is bad; 503 when nothing was taken.
 """
 
 import secrets
 import time
+import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,25 +18,33 @@ from chalice.app import Response
 
 from event_analytics.adapters.chalice_http import ANY_CONTENT_TYPE, answering, new_app
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
+from event_analytics.adapters.s3_object_store import HASTY_CLIENT, S3ObjectStore
 from event_analytics.adapters.secrets_manager import SecretsManagerSource
 from event_analytics.admission import admit
 from event_analytics.decode import media_type_of, read_body, split_events
 from event_analytics.errors import LogUnavailable
 from event_analytics.http_exchange import Answer, Request, answer
-from event_analytics.ingest import ACCEPTED, Item, describe_items, plan_items, read_idempotency_key
+from event_analytics.ingest import Item, describe_items, item_of_event, plan_items, read_idempotency_key
 from event_analytics.observability import InvocationLine, Telemetry
-from event_analytics.ports import EventLog, KeySource
+from event_analytics.operations import plan_delete, plan_operations, plan_update
+from event_analytics.ports import DurableLog, KeySource, Outcome
 from event_analytics.settings import IngestSettings, ObservabilitySettings
+from event_analytics.spooling import SpoolingLog
 from event_analytics.validate import Acceptance
 
 WRITE_SCOPE = "write"
+
+
+def now_us() -> int:
+    """Unix microseconds."""
+    return time.time_ns() // 1_000
 
 
 @dataclass(frozen=True)
 class Deps:
     """What handling a write needs. `now_us`: Unix microseconds."""
 
-    log: EventLog
+    log: DurableLog
     keys: KeySource
     now_us: Callable[[], int]
     cors_origin: str = ""
@@ -43,9 +53,14 @@ class Deps:
     def from_settings(cls, settings: IngestSettings) -> "Deps":
         """The real ones."""
         return cls(
-            log=KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security),
+            log=SpoolingLog(
+                KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security),
+                S3ObjectStore(settings.archive_bucket, config=HASTY_CLIENT),
+                lambda: uuid.uuid4().hex,
+                now_us,
+            ),
             keys=SecretsManagerSource(settings.keys_secret_id),
-            now_us=lambda: time.time_ns() // 1_000,
+            now_us=now_us,
             cors_origin=settings.cors_origin,
         )
 
@@ -54,10 +69,7 @@ def handle_event(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """202 with the one item; raises Refused with the event's own reason."""
     acceptance = _acceptance_of(request, deps)
     media_type_of(request.headers.get("content-type"))
-    items = plan_items([_body_of(request)], acceptance)
-    if items[0].refused is not None:
-        raise items[0].refused
-    return _append(items, deps, line)
+    return _append_one(item_of_event(_body_of(request), 0, acceptance), deps, line)
 
 
 def handle_events(request: Request, deps: Deps, line: InvocationLine) -> Answer:
@@ -66,6 +78,32 @@ def handle_events(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     media_type = media_type_of(request.headers.get("content-type"))
     raw_events = split_events(_body_of(request), media_type)
     return _append(plan_items(raw_events, acceptance), deps, line)
+
+
+def handle_update(request: Request, deps: Deps, line: InvocationLine) -> Answer:
+    """202 with the one item: the fields of the body are set, null clears one, the rest stays."""
+    acceptance = _acceptance_of(request, deps)
+    media_type_of(request.headers.get("content-type"))
+    return _append_one(plan_update(request.path_parameters["id"], _body_of(request), acceptance), deps, line)
+
+
+def handle_delete(request: Request, deps: Deps, line: InvocationLine) -> Answer:
+    """202 with the one item: the event is gone for ever, whatever comes later under its id."""
+    return _append_one(plan_delete(request.path_parameters["id"], _acceptance_of(request, deps)), deps, line)
+
+
+def handle_batch(request: Request, deps: Deps, line: InvocationLine) -> Answer:
+    """202 with one item per operation, in the order sent."""
+    acceptance = _acceptance_of(request, deps)
+    media_type = media_type_of(request.headers.get("content-type"))
+    raw_operations = split_events(_body_of(request), media_type, "operations")
+    return _append(plan_operations(raw_operations, acceptance), deps, line)
+
+
+def _append_one(item: Item, deps: Deps, line: InvocationLine) -> Answer:
+    if item.refused is not None:
+        raise item.refused
+    return _append([item], deps, line)
 
 
 def _acceptance_of(request: Request, deps: Deps) -> Acceptance:
@@ -84,17 +122,22 @@ def _body_of(request: Request) -> bytes:
 
 def _append(items: list[Item], deps: Deps, line: InvocationLine) -> Answer:
     records = [item.record for item in items if item.record is not None]
-    acknowledged = deps.log.append(records) if records else []
-    described = describe_items(items, acknowledged)
-    accepted = sum(item["status"] == ACCEPTED for item in described)
+    outcomes = deps.log.append(records) if records else []
+    line.note(**{f"{part}_trouble": text for part, text in deps.log.troubles.items()})
+    taken = Counter(outcomes)
     rejected = len(items) - len(records)
     line.count(
-        accepted_events=accepted,
+        accepted_events=taken[Outcome.ACCEPTED],
+        spooled_events=taken[Outcome.SPOOLED],
         rejected_events=rejected,
         accepted_bytes=sum(len(record.value) for record in records),
     )
-    body = {"accepted": accepted, "rejected": rejected, "items": described}
-    if records and not accepted:
+    body = {
+        "accepted": taken.total() - taken[Outcome.RETRY],
+        "rejected": rejected,
+        "items": describe_items(items, outcomes),
+    }
+    if records and taken[Outcome.RETRY] == len(records):
         line.note(reason=str(LogUnavailable.reason))
         return answer(503, body, {"Retry-After": str(LogUnavailable.retry_after_seconds)})
     return answer(202, body)
@@ -107,6 +150,24 @@ app = new_app("ingest")
 def post_event() -> Response:
     """Route of one event."""
     return _answer(handle_event)
+
+
+@app.route("/event/{id}", methods=["PUT"], content_types=ANY_CONTENT_TYPE)
+def put_event(id: str) -> Response:  # noqa: A002, ARG001 - the name stands in the route
+    """Route of an update."""
+    return _answer(handle_update)
+
+
+@app.route("/event/{id}", methods=["DELETE"], content_types=ANY_CONTENT_TYPE)
+def delete_event(id: str) -> Response:  # noqa: A002, ARG001 - as above
+    """Route of a delete."""
+    return _answer(handle_delete)
+
+
+@app.route("/batch", methods=["POST"], content_types=ANY_CONTENT_TYPE)
+def post_batch() -> Response:
+    """Route of mixed operations."""
+    return _answer(handle_batch)
 
 
 @app.route("/events", methods=["POST"], content_types=ANY_CONTENT_TYPE)

@@ -10,13 +10,25 @@ from functools import lru_cache
 from typing import Any
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
+from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
-from event_analytics.dead_letters import dead_letter_of
+from event_analytics.change import CHANGE_COLUMNS
+from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.folding import fold_changes
+from event_analytics.isolation import insert_isolated
 from event_analytics.kafka_batch import read_records
-from event_analytics.load import EMBEDDINGS_COLUMNS, EMBEDDINGS_TABLE, EVENTS_TABLE, plan_load
+from event_analytics.load import (
+    CHANGES_TABLE,
+    EMBEDDINGS_COLUMNS,
+    EMBEDDINGS_TABLE,
+    EVENTS_TABLE,
+    changed_ids,
+    plan_load,
+    without,
+)
 from event_analytics.observability import InvocationLine, Telemetry
-from event_analytics.ports import EventStore, ObjectStore
+from event_analytics.ports import EventStore
 from event_analytics.settings import LoadSettings, ObservabilitySettings
 
 
@@ -25,7 +37,7 @@ class Deps:
     """What loading needs. `now_us`: Unix microseconds."""
 
     store: EventStore
-    dead_letters: ObjectStore
+    dead_letters: DeadLetterWriter
     epoch: str
     now_us: Callable[[], int]
 
@@ -33,9 +45,10 @@ class Deps:
     def from_settings(cls, settings: LoadSettings) -> "Deps":
         """The real ones."""
         user, password = read_clickhouse_credentials(settings.clickhouse_secret_id)
+        log = KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security, "tallystream-load")
         return cls(
             store=ClickHouseEventStore(settings.clickhouse_url, user, password),
-            dead_letters=S3ObjectStore(settings.archive_bucket),
+            dead_letters=DeadLetterWriter(S3ObjectStore(settings.archive_bucket), log),
             epoch=settings.stream_epoch,
             now_us=lambda: time.time_ns() // 1_000,
         )
@@ -45,18 +58,25 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
     """Load one batch.
 
     Raises:
-        StoreUnavailable: nothing is acknowledged; the batch comes again.
+        StoreUnavailable, LogUnavailable: nothing is acknowledged; the batch comes again.
     """
     records = read_records(event)
-    plan = plan_load(records, deps.epoch)
-    for dead in plan.dead:
-        letter = dead_letter_of(dead, deps.epoch)
-        deps.dead_letters.put_new(letter.name, letter.body)
-    if plan.embedding_rows:  # first: an event that is visible is complete
-        deps.store.insert_rows(EMBEDDINGS_TABLE, plan.embedding_rows, plan.token, EMBEDDINGS_COLUMNS)
-    if plan.event_rows:
-        deps.store.insert_rows(EVENTS_TABLE, plan.event_rows, plan.token)
-    line.count(records=len(records), loaded_events=plan.events, dead_letters=len(plan.dead))
+    plan = plan_load(records)
+    # Embeddings first: an event that is visible is complete. Changes last: one in the same batch finds its event.
+    dead = insert_isolated(deps.store, EMBEDDINGS_TABLE, plan.embedding_rows, deps.epoch, EMBEDDINGS_COLUMNS)
+    event_rows = without(plan.event_rows, dead)
+    dead_events = insert_isolated(deps.store, EVENTS_TABLE, event_rows, deps.epoch)
+    dead_changes = insert_isolated(deps.store, CHANGES_TABLE, plan.change_rows, deps.epoch, CHANGE_COLUMNS)
+    fold_changes(deps.store, changed_ids(without(plan.change_rows, dead_changes)))
+    dead += dead_events + dead_changes + plan.dead
+    deps.dead_letters.write(dead, deps.epoch, deps.now_us() // 1_000)
+    line.count(
+        records=len(records),
+        loaded_events=len(event_rows) - len(dead_events),
+        loaded_changes=len(plan.change_rows) - len(dead_changes),
+        dead_letters=len(dead),
+        needs_classification=sum(one.needs_classification for one in dead),
+    )
     if plan.newest_accepted_us:
         line.note(freshness_ms=(deps.now_us() - plan.newest_accepted_us) // 1_000)
 

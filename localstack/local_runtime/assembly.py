@@ -15,6 +15,7 @@ from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.clickhouse_schema import apply_pending
 from event_analytics.errors import StoreUnavailable
 from event_analytics.migrations import MigrationsBroken
+from event_analytics.routing import EVENTS_TOPIC
 from local_runtime import api_keys, lag, parts, tansu
 from local_runtime.api_keys import ApiKeys
 from local_runtime.build import BuildFailed
@@ -22,13 +23,14 @@ from local_runtime.connection import Connection
 from local_runtime.deploy import DeployedStack, StackSettings, deploy
 from local_runtime.deploy_stack import DeployFailed
 from local_runtime.parts import Part
-from local_runtime.settings import LocalSettings
+from local_runtime.private_files import read_private_json, write_private_json
+from local_runtime.settings import KAFKA_MEMORY, LocalSettings
 from local_runtime.stack import Report, StackFailed
 from local_runtime.warming import FunctionBroken, warm_up
 
 # Enough for several batches in flight; more only make each batch smaller on one machine.
-TOPICS = {"events": 8}
-KAFKA_DURABILITY = "memory"  # the broker acknowledges in memory; /health says so
+TOPICS = {"events": 8, "event-changes": 8, "events-replay": 8, "dead-letters": 1}
+EPOCH_FILE_NAME = "stream_epoch.json"
 
 # What the steps raise when something outside of this program is wrong: the message is for a person, not a traceback.
 FAILURES = (
@@ -76,9 +78,9 @@ class Tallystream:
             StackFailed: topics, tables or functions could not be made; the message has the reason.
         """
         try:
-            tansu.create_topics(settings.kafka_bootstrap, TOPICS)
+            are_new = EVENTS_TOPIC in tansu.create_topics(settings.kafka_bootstrap, TOPICS)
             _migrate(settings, report)
-            deployed = _deploy(settings, boot_id)
+            deployed = _deploy(settings, settle_epoch(settings, boot_id, are_topics_new=are_new))
             report(f"stack {deployed.stack_name} is deployed")
             keys = _publish_keys(settings, deployed)
             _warm_up(settings, deployed)
@@ -117,13 +119,27 @@ def _migrate(settings: LocalSettings, report: Report) -> None:
     apply_pending(store, folder, lambda name: report(f"migration {name} is applied"))
 
 
-def _deploy(settings: LocalSettings, boot_id: str) -> DeployedStack:
+def settle_epoch(settings: LocalSettings, boot_id: str, *, are_topics_new: bool) -> str:
+    """Return the name of the topics' life. On memory each life of the broker starts at offset 0 and needs another.
+
+    On durable storage the name stands in a file of the state directory and changes only when topics were made anew.
+    """
+    if settings.kafka_storage == KAFKA_MEMORY:
+        return boot_id
+    path = settings.state_dir / EPOCH_FILE_NAME
+    kept = read_private_json(path)
+    if kept and not are_topics_new:
+        return str(kept["epoch"])
+    write_private_json(path, {"epoch": boot_id})
+    return boot_id
+
+
+def _deploy(settings: LocalSettings, stream_epoch: str) -> DeployedStack:
     wanted = StackSettings(
         kafka_bootstrap=settings.kafka_bootstrap,
         clickhouse_url=settings.clickhouse_url,
-        # A memory broker starts again at offset 0, so each of its lives needs another name.
-        stream_epoch=boot_id,
-        kafka_durability=KAFKA_DURABILITY,
+        stream_epoch=stream_epoch,
+        kafka_durability=settings.kafka_durability,
         stack_name=settings.stack_name,
     )
     session = aws_session(settings.aws_endpoint)
@@ -150,5 +166,5 @@ def _describe_connection(settings: LocalSettings, deployed: DeployedStack, keys:
         archive_bucket=deployed.archive_bucket,
         stack_name=deployed.stack_name,
         trigger_status_url=settings.trigger_status_url,
-        kafka_durability=KAFKA_DURABILITY,
+        kafka_durability=settings.kafka_durability,
     )

@@ -27,7 +27,7 @@ __all__ = ["DeployFailed", "DeployedStack", "StackSettings", "deploy", "local_pa
 
 ARTIFACTS_BUCKET = "tallystream-artifacts"
 ARCHIVE_BUCKET_PARAMETER = "ExistingArchiveBucket"
-FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive")
+FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive", "report", "replay")
 
 
 class AwsSession(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_runtime.settings import LocalSettings
+from local_runtime.settings import KAFKA_S3, LocalSettings
 
 HEALTH_TIMEOUT_SECONDS = 1.0  # a part on this machine that takes longer to answer is not ready
 START_SECONDS_MAX = 60.0  # the slowest part needs 3 s; this leaves room for a cold disk and a busy machine
@@ -78,13 +78,21 @@ def describe_ministack(settings: LocalSettings, scratch_dir: Path) -> Part:
 
 
 def describe_kafka(settings: LocalSettings, scratch_dir: Path) -> Part:
-    """Return the broker on memory storage: it starts empty, at offset 0."""
+    """Return the broker. On memory it starts empty, at offset 0; on S3 it goes on where it was, however it ended."""
     from local_runtime import tansu
 
+    if settings.kafka_storage == KAFKA_S3:
+        broker = tansu.broker_command(settings.kafka_port, tansu.S3_STORAGE)
+        endpoint = ("--endpoint-url", settings.aws_endpoint)
+        command = (sys.executable, "-m", "local_runtime.durable_broker", *endpoint, "--", *broker)
+        environment = _own_environment(settings, scratch_dir) | tansu.s3_environment(settings.aws_endpoint)
+    else:
+        command = tuple(tansu.broker_command(settings.kafka_port))
+        environment = _clean_environment(settings, scratch_dir)
     return Part(
         name="kafka",
-        command=tuple(tansu.broker_command(settings.kafka_port)),
-        environment=_clean_environment(settings, scratch_dir),
+        command=command,
+        environment=environment,
         port=settings.kafka_port,
         health=f"tcp://{settings.kafka_bootstrap}",
     )

@@ -20,6 +20,7 @@ PORT_SETTINGS: Mapping[str, tuple[str, int]] = {
     "trigger_port": ("TALLYSTREAM_TRIGGER_PORT", 9464),
 }
 PORT_MAX = 65535  # a TCP port is 16 bits
+KAFKA_MEMORY, KAFKA_S3 = "memory", "s3"
 
 # All that a part inherits from the person's shell. The rest stays out: MiniStack hands its own environment to
 # every function, so a proxy, an AWS profile or a PYTHONPATH would change what the functions do.
@@ -43,6 +44,7 @@ class LocalSettings:
     inherited: Mapping[str, str] = field(default_factory=dict)
     repository: Path = REPOSITORY
     stack_name: str = "tallystream"
+    kafka_storage: str = KAFKA_MEMORY
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> LocalSettings:
@@ -59,6 +61,9 @@ class LocalSettings:
             name: _read_port(values, variable, default, problems) for name, (variable, default) in PORT_SETTINGS.items()
         }
         problems += _find_shared_ports(ports)
+        kafka_storage = values.get("TALLYSTREAM_KAFKA_STORAGE") or KAFKA_MEMORY
+        if kafka_storage not in {KAFKA_MEMORY, KAFKA_S3}:
+            problems.append(f"TALLYSTREAM_KAFKA_STORAGE={kafka_storage!r} is unknown: use {KAFKA_MEMORY} or {KAFKA_S3}")
         if problems:
             raise InvalidSettings("\n".join(problems))
         shared_dir = REPOSITORY / ".tallystream"
@@ -70,6 +75,7 @@ class LocalSettings:
             kafka_port=ports["kafka_port"],
             clickhouse_port=ports["clickhouse_port"],
             trigger_port=ports["trigger_port"],
+            kafka_storage=kafka_storage,
         )
 
     @property
@@ -86,6 +92,11 @@ class LocalSettings:
     def kafka_bootstrap(self) -> str:
         """Address of the broker, as Kafka clients take it."""
         return f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def kafka_durability(self) -> str:
+        """What an acknowledgement of the broker survives, in the words of `/health`."""
+        return "disk" if self.kafka_storage == KAFKA_S3 else "memory"
 
     @property
     def clickhouse_url(self) -> str:

@@ -124,6 +124,23 @@ class Stack:
         self._children[name].kill()
         self._guardian.forget(self._children[name].pid)
 
+    def kill_all(self) -> None:
+        """Kill every part with SIGKILL: of a stack that nobody needs any more."""
+        for name in self._children:
+            self.kill(name)
+
+    def redeploy(self) -> None:
+        """Make a part of the foundation that forgot everything usable again, as the AWS endpoint when it was killed.
+
+        What `prepare` makes is made again, the consumers are killed and started, and `connection.json` is rewritten:
+        addresses may have changed.
+        """
+        for name in self._consumer_names:
+            self.kill(name)
+        self.connection = self._blueprint.prepare(self.settings, self.boot_id, self._report)
+        self._start_parts([self._children.pop(name).part for name in self._consumer_names])
+        self.connection.write(self.settings.state_dir)
+
     def pid_of(self, name: str) -> int:
         """Return the process id of a part."""
         return self._children[name].pid

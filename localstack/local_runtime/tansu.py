@@ -13,6 +13,8 @@ from pathlib import Path
 from local_runtime.settings import REPOSITORY
 
 MEMORY_STORAGE = "memory://tansu/"
+S3_BUCKET = "tallystream-kafka"
+S3_STORAGE = f"s3://{S3_BUCKET}/"
 # Shared by all stacks of a checkout: the binary is 41 MB and the same for each.
 BINARY_HOME = REPOSITORY / ".tallystream"
 RESOLVE_SECONDS_MAX = 60.0  # the first call copies 41 MB, which a cold network disk may stretch
@@ -70,6 +72,17 @@ def broker_command(port: int, storage: str = MEMORY_STORAGE, binary: Path | None
         "--storage-engine",
         storage,
     ]
+
+
+def s3_environment(endpoint_url: str) -> dict[str, str]:
+    """Return what a broker on S3_STORAGE needs to know of its S3; local endpoints take any key."""
+    return {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT": endpoint_url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
 
 def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> list[str]:

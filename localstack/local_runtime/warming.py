@@ -53,4 +53,6 @@ IDLE_EVENTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "query": _request("GET", "/health"),
     "load": NO_RECORDS,
     "archive": NO_RECORDS,
+    "report": {"jobs": []},
+    "replay": {"jobs": []},
 }

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
-from event_analytics.errors import Refused, StoreUnavailable
+from event_analytics.errors import Refused, StoreMisconfigured, StoreRejected, StoreUnavailable
+from event_analytics.load import EMBEDDINGS_COLUMNS, EMBEDDINGS_TABLE
 from tests.builders import ACCEPTED_US, an_event
 from tests.fakes import FakeEventStore
+from tests.picky_event_store import PickyEventStore
 
 
 class Counted:
@@ -29,7 +31,7 @@ class Counted:
 @pytest.fixture(params=["fake", "clickhouse"])
 def counted(request: pytest.FixtureRequest) -> Iterator[Counted]:
     if request.param == "fake":
-        yield Counted(FakeEventStore())
+        yield Counted(PickyEventStore())
     else:
         yield Counted(ClickHouseEventStore(request.getfixturevalue("stack").connection.clickhouse_url))
 
@@ -96,3 +98,75 @@ def test_a_store_that_is_not_there_is_unavailable(unused_port: int) -> None:
     assert str(unavailable.value.reason) == "store_unavailable"
     with pytest.raises(StoreUnavailable):
         store.insert_rows("events", rows("c", 1), "token")
+
+
+def test_rows_that_hold_what_it_cannot_take_are_rejected_whole_with_its_code(counted: Counted) -> None:
+    conversation_id = uuid.uuid4().hex
+    good, bad = rows(conversation_id, 3), rows(conversation_id, 1).replace(b"%d" % ACCEPTED_US, b"-1")
+
+    with pytest.raises(StoreRejected) as rejected:
+        counted.store.insert_rows("events", good + b"\n" + bad, uuid.uuid4().hex)
+
+    assert (rejected.value.code, rejected.value.name, rejected.value.is_known) == (72, "CANNOT_PARSE_NUMBER", True)
+    assert counted.count(conversation_id) == 0
+
+
+def test_after_a_rejection_the_rest_goes_in(counted: Counted) -> None:
+    conversation_id, token = uuid.uuid4().hex, uuid.uuid4().hex
+    good, bad = rows(conversation_id, 3), rows(conversation_id, 1).replace(b"%d" % ACCEPTED_US, b"-1")
+    with pytest.raises(StoreRejected):
+        counted.store.insert_rows("events", good + b"\n" + bad, token)
+
+    counted.store.insert_rows("events", good, token)
+
+    assert counted.count(conversation_id) == 3
+
+
+# Lines that our decoder takes for an event; the codes are the engine's own answers.
+REFUSED_BY_THE_ENGINE = {
+    "a field given twice": (b'"user_id":"a","user_id":"b"', 117, True),
+    "a time with a small t": (b'"user_id":"a","timestamp":"2026-09-21t14:13:20z"', 41, True),
+    "no flag": (b'"user_id":"a","is_deleted":300', 117, True),
+    "a version that is no number": (b'"user_id":"a","version":"x"', 27, True),
+    "nested too deep where it is skipped": (b'"user_id":"a","z":' + b"[" * 100_000 + b"]" * 100_000, 306, True),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_THE_ENGINE)
+def test_the_codes_of_bad_rows_are_those_of_our_table(case: str, stack: Any) -> None:
+    fields, code, is_known = REFUSED_BY_THE_ENGINE[case]
+    line = b'{"accepted_us":1,"id":"%b","event_name":"e",%b}' % (str(uuid.uuid4()).encode(), fields)
+    store = ClickHouseEventStore(stack.connection.clickhouse_url)
+
+    with pytest.raises(StoreRejected) as rejected:
+        store.insert_rows("events", line, uuid.uuid4().hex)
+
+    assert (rejected.value.code, rejected.value.is_known) == (code, is_known)
+
+
+@pytest.mark.parametrize(("base64", "code", "is_known"), [("***", 117, True), ("AAAA", 36, False)])
+def test_embeddings_that_are_none_are_rejected(base64: str, code: int, is_known: bool, stack: Any) -> None:
+    line = b'{"id":"%b","input_embeddings_base64":"%b"}' % (str(uuid.uuid4()).encode(), base64.encode())
+
+    with pytest.raises(StoreRejected) as rejected:
+        ClickHouseEventStore(stack.connection.clickhouse_url).insert_rows(
+            EMBEDDINGS_TABLE, line, uuid.uuid4().hex, EMBEDDINGS_COLUMNS
+        )
+
+    assert (rejected.value.code, rejected.value.is_known) == (code, is_known)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"), [("no_such_table", ()), ("no_such_database.events", ()), ("events", ("id", "no_such_column"))]
+)
+def test_what_no_record_can_cause_is_misconfigured_and_comes_again(
+    table: str, columns: tuple[str, ...], stack: Any
+) -> None:
+    store = ClickHouseEventStore(stack.connection.clickhouse_url)
+
+    with pytest.raises(StoreMisconfigured) as misconfigured:
+        store.insert_rows(table, rows("c", 1), uuid.uuid4().hex, columns)
+
+    assert isinstance(misconfigured.value, StoreUnavailable)
+    with pytest.raises(StoreMisconfigured):
+        store.select("SELECT * FROM no_such_table", {})

@@ -23,10 +23,10 @@ def objects(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         with mock_aws():
             client = boto3.client("s3", region_name="us-east-1")
             client.create_bucket(Bucket="archive")
-            yield S3ObjectStore("archive", client)
+            yield S3ObjectStore("archive", client=client)
     else:
         connection = request.getfixturevalue("stack").connection
-        yield S3ObjectStore(connection.archive_bucket, aws_session(connection.aws_endpoint).client("s3"))
+        yield S3ObjectStore(connection.archive_bucket, client=aws_session(connection.aws_endpoint).client("s3"))
 
 
 def test_a_new_object_is_written_and_a_second_of_its_name_is_not(objects: ObjectStore) -> None:

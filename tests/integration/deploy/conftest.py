@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from event_analytics.adapters.aws_session import aws_session
-from local_runtime.deploy import DeployedStack, StackSettings, deploy
+from local_runtime.deploy import FUNCTIONS, DeployedStack, StackSettings, deploy
 from local_runtime.deploy_stack import delete_stack, stack_status
 from local_runtime.settings import REPOSITORY
 from tests.conftest import EmbeddedStack
@@ -95,7 +95,7 @@ def deployment(stack: EmbeddedStack, tmp_path: Path) -> Iterator[Deployment]:
     package = tmp_path / "layers/event_analytics/python/event_analytics"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    for name in ("authorizer", "ingest", "query", "load", "archive"):
+    for name in FUNCTIONS:
         folder = tmp_path / "functions" / name
         folder.mkdir(parents=True)
         (folder / "app.py").write_text(AUTHORIZING if name == "authorizer" else ANSWERING)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from local_runtime.build import LayerTarget, build_third_party_layer
-from local_runtime.deploy import ARTIFACTS_BUCKET
+from local_runtime.deploy import ARTIFACTS_BUCKET, FUNCTIONS
 from local_runtime.deploy_package import package_template
 from local_runtime.deploy_stack import DeployFailed, apply_stack, delete_stack, read_parameters, stack_status
 from tests.integration.deploy.conftest import GOOD_KEY, Deployment
@@ -171,13 +171,7 @@ def test_a_function_logs_into_its_own_group_which_forgets_after_a_month(deployme
 
     assert {
         group["logGroupName"].removeprefix(f"/aws/lambda/{name}-"): group["retentionInDays"] for group in groups
-    } == {
-        "authorizer": 30,
-        "ingest": 30,
-        "query": 30,
-        "load": 30,
-        "archive": 30,
-    }
+    } == dict.fromkeys(FUNCTIONS, 30)
     assert '"message": "called"' in "".join(line["message"] for line in lines)
 
 

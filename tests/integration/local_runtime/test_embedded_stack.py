@@ -92,7 +92,7 @@ def test_a_killed_trigger_comes_back_and_reads_again(stack):
     stack.wait_until_delivered()
 
     status = json.load(urllib.request.urlopen(stack.connection.trigger_status_url, timeout=5))
-    assert [mapping["state"] for mapping in status["mappings"]] == ["running", "running"]
+    assert {mapping["state"] for mapping in status["mappings"]} == {"running"}
 
 
 def test_a_killed_clickhouse_comes_back_with_its_rows(stack):

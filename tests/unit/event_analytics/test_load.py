@@ -3,24 +3,23 @@
 import base64
 import json
 import struct
+from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from event_analytics.dead_letters import dead_letter_of
+from event_analytics.change import accept_delete, encode_change
 from event_analytics.kafka_batch import read_records
-from event_analytics.load import plan_load
+from event_analytics.load import changed_ids, plan_load
 from tests.builders import ACCEPTED_US, a_lambda_batch, a_record
 
 
 def test_rows_are_the_record_values_in_order() -> None:
     records = [a_record(1), a_record(0), a_record(0, partition=1)]
 
-    plan = plan_load(records, "e1")
+    plan = plan_load(records)
 
-    assert plan.event_rows.split(b"\n") == [records[1].value, records[0].value, records[2].value]
-    assert (plan.events, plan.dead, plan.newest_accepted_us) == (3, [], ACCEPTED_US)
+    assert [row.line for row in plan.event_rows] == [records[1].value, records[0].value, records[2].value]
+    assert (plan.dead, plan.newest_accepted_us) == ([], ACCEPTED_US)
 
 
 def test_reads_what_lambda_sends() -> None:
@@ -31,49 +30,34 @@ def test_reads_what_lambda_sends() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b"{}", b'{"id":"x"}', b'{"a":1}\n{"b":2}'])
 def test_a_record_that_no_retry_can_load_is_set_aside_alone(value: bytes | None) -> None:
-    plan = plan_load([a_record(0), a_record(1, value=value), a_record(2)], "e1")
+    plan = plan_load([a_record(0), a_record(1, value=value), a_record(2)])
 
-    assert plan.events == 2
+    assert len(plan.event_rows) == 2
     assert [dead.record.offset for dead in plan.dead] == [1]
-
-
-def test_a_dead_letter_keeps_origin_reason_and_bytes() -> None:
-    (dead,) = plan_load([a_record(5, value=b"\xff{", key=b"\xfe")], "e1").dead
-    letter = dead_letter_of(dead, "e1")
-    kept = json.loads(letter.body)
-
-    assert letter.name.startswith("dead-letters/v1/topic=events/partition=000/epoch=e1/5-")
-    assert (kept["reason"], kept["topic"], kept["partition"], kept["offset"]) == ("record_undecodable", "events", 0, 5)
-    assert base64.b64decode(kept["value_base64"]) == b"\xff{"
-    assert base64.b64decode(kept["key_base64"]) == b"\xfe"
 
 
 def test_embeddings_go_to_their_own_table() -> None:
     vector = base64.b64encode(struct.pack("<2f", 0.5, -2.0)).decode()
     with_vector = json.loads(a_record(1).value or b"") | {"input_embeddings": vector}
 
-    plan = plan_load([a_record(0), a_record(1, value=json.dumps(with_vector).encode())], "e1")
+    plan = plan_load([a_record(0), a_record(1, value=json.dumps(with_vector).encode())])
 
-    assert plan.events == 2
-    (row,) = [json.loads(line) for line in plan.embedding_rows.splitlines()]
+    assert len(plan.event_rows) == 2
+    (row,) = [json.loads(row.line) for row in plan.embedding_rows]
     assert row["input_embeddings_base64"] == vector
     assert "output_embeddings_base64" not in row
 
 
-def test_the_same_records_have_the_same_token_in_any_order_of_partitions() -> None:
-    records = [a_record(0), a_record(1), a_record(0, partition=1)]
+def test_a_record_nested_thousands_deep_is_set_aside_and_not_tried_for_ever() -> None:
+    deep = b'{"accepted_us":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
-    assert plan_load(records, "e1").token == plan_load(records[::-1], "e1").token
+    assert [dead.reason for dead in plan_load([a_record(0, value=deep)]).dead] == ["record_undecodable"]
 
 
-@given(st.sampled_from(["epoch", "offsets", "values", "partition"]))
-def test_other_records_have_another_token(change: str) -> None:
-    records = {
-        "epoch": ("e2", [a_record(0)]),
-        "offsets": ("e1", [a_record(1, value=a_record(0).value)]),
-        "values": ("e1", [a_record(0, value=a_record(1).value)]),
-        "partition": ("e1", [a_record(0, partition=1)]),
-    }
-    epoch, changed = records[change]
+def test_changes_are_told_from_events_by_their_first_field() -> None:
+    change = encode_change(accept_delete(UUID(int=5), UUID(int=7), ACCEPTED_US))
 
-    assert plan_load(changed, epoch).token != plan_load([a_record(0)], "e1").token
+    plan = plan_load([a_record(0), a_record(1, value=change), a_record(2, value=change)])
+
+    assert (len(plan.event_rows), len(plan.change_rows)) == (1, 2)
+    assert changed_ids(plan.change_rows) == [UUID(int=5)]

@@ -37,6 +37,7 @@ def a_row(number: int = 0, **fields: object) -> dict[str, object]:
         "output": "",
         "properties": '{"b":1.0,"a":{}}',
         "conversation_metadata": "",
+        "is_folded": 0,
         **fields,
     }
 

@@ -5,20 +5,21 @@ from typing import Any
 
 import pytest
 
-from event_analytics.errors import LogUnavailable, Refused
+from event_analytics.errors import Refused
 from event_analytics.event import EVENT_BYTES_MAX
 from event_analytics.http_exchange import Answer
 from event_analytics.observability import InvocationLine
+from event_analytics.ports import Outcome
 from functions.ingest.app import Deps, handle_event, handle_events
 from tests.builders import ACCEPTED_US, UUID4, UUID7, a_request, an_event
-from tests.fakes import FakeEventLog, FakeKeySource
+from tests.fakes import FakeDurableLog, FakeKeySource
 
 
 class Ingest:
     """The function with fakes around it."""
 
     def __init__(self) -> None:
-        self.log = FakeEventLog()
+        self.log = FakeDurableLog()
         self.keys = FakeKeySource()
         self.deps = Deps(log=self.log, keys=self.keys, now_us=lambda: ACCEPTED_US)
         self.line = InvocationLine()
@@ -113,14 +114,15 @@ def test_nothing_acknowledged_is_503_with_the_ids_to_send_again(ingest: Ingest) 
     assert items_of(answer)[0]["id"]
 
 
-def test_no_broker_at_all_is_unavailable(ingest: Ingest) -> None:
-    ingest.log.is_down = True
+def test_what_only_s3_took_is_spooled(ingest: Ingest) -> None:
+    ingest.log.refuse_after = 1
+    ingest.log.overflow = Outcome.SPOOLED
 
-    with pytest.raises(LogUnavailable) as unavailable:
-        ingest.post_event(an_event())
+    answer = ingest.post_events({"events": [an_event(), an_event()]})
 
-    assert str(unavailable.value.reason) == "log_unavailable"
-    assert unavailable.value.retriable
+    assert (answer.status, json.loads(answer.body)["accepted"]) == (202, 2)
+    assert [item["status"] for item in items_of(answer)] == ["accepted", "spooled"]
+    assert ingest.line.counts["spooled_events"] == 1
 
 
 def test_an_idempotency_key_makes_a_retry_the_same_events(ingest: Ingest) -> None:

@@ -1,45 +1,83 @@
 """Kafka batch -> ClickHouse, with fakes."""
 
 import json
+from typing import NamedTuple
 
 import pytest
 
-from event_analytics.errors import StoreUnavailable
+from event_analytics.change import accept_delete, accept_update, encode_change
+from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.errors import LogUnavailable, StoreUnavailable
+from event_analytics.identifiers import mint_uuid7
+from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
 from functions.load.app import Deps, handle
 from tests.builders import ACCEPTED_US, a_lambda_batch, a_record
-from tests.fakes import FakeEventStore, FakeObjectStore
+from tests.fakes import FakeEventLog, FakeEventStore, FakeObjectStore
+
+CHANGED = mint_uuid7(ACCEPTED_US // 1_000, b"\1" * 10)
+
+
+class Load(NamedTuple):
+    """The function with fakes around it."""
+
+    store: FakeEventStore
+    objects: FakeObjectStore
+    log: FakeEventLog
+
+    def run(self, *records: KafkaRecord) -> InvocationLine:
+        line = InvocationLine()
+        writer = DeadLetterWriter(self.objects, self.log)
+        deps = Deps(self.store, writer, epoch="e1", now_us=lambda: ACCEPTED_US + 250_000)
+        handle(a_lambda_batch(records), deps, line)
+        return line
 
 
 @pytest.fixture
-def deps() -> Deps:
-    return Deps(FakeEventStore(), FakeObjectStore(), epoch="e1", now_us=lambda: ACCEPTED_US + 250_000)
+def load() -> Load:
+    return Load(FakeEventStore(), FakeObjectStore(), FakeEventLog())
 
 
-def test_every_record_becomes_a_row_or_a_dead_letter(deps: Deps) -> None:
-    line = InvocationLine()
-    handle(a_lambda_batch([a_record(0), a_record(1, value=b"{"), a_record(2)]), deps, line)
+def test_every_record_becomes_a_row_or_a_dead_letter(load: Load) -> None:
+    line = load.run(a_record(0), a_record(1, value=b"{"), a_record(2))
 
-    assert isinstance(deps.store, FakeEventStore)
-    assert isinstance(deps.dead_letters, FakeObjectStore)
-    assert [row["output"] for row in deps.store.lines("events")] == ["text 0", "text 2"]
-    assert [json.loads(body)["offset"] for body in deps.dead_letters.objects.values()] == [1]
-    assert line.counts == {"records": 3, "loaded_events": 2, "dead_letters": 1}
+    assert [row["output"] for row in load.store.lines("events")] == ["text 0", "text 2"]
+    assert [json.loads(body)["offset"] for body in load.objects.objects.values()] == [1]
+    assert [record.topic for record in load.log.records] == ["dead-letters"]
+    assert (line.counts["records"], line.counts["loaded_events"], line.counts["dead_letters"]) == (3, 2, 1)
     assert line.fields["freshness_ms"] == 250
 
 
-def test_the_same_batch_again_changes_nothing(deps: Deps) -> None:
+def test_changes_go_to_their_log_and_are_folded_once_per_id(load: Load) -> None:
+    update = accept_update(CHANGED, b'{"error":"timeout","properties":{"a":null}}', CHANGED, ACCEPTED_US)
+    delete = accept_delete(CHANGED, CHANGED, ACCEPTED_US + 1)
+    changes = [a_record(n, value=encode_change(change)) for n, change in enumerate((update, delete))]
+
+    line = load.run(*changes)
+
+    first, second = load.store.lines("event_changes")
+    assert (first["fields"], first["error"], first["patch"]) == (["error", "properties"], "timeout", {"a": None})
+    assert (second["is_deleted"], second["version"]) == (1, ACCEPTED_US + 1)
+    assert line.counts["loaded_changes"] == 2
+    assert next(parameters["ids"] for _, parameters in load.store.asked if "ids" in parameters) == [str(CHANGED)]
+
+
+def test_the_same_batch_again_changes_nothing(load: Load) -> None:
     for _ in range(2):
-        handle(a_lambda_batch([a_record(0), a_record(1, value=b"{")]), deps, InvocationLine())
+        load.run(a_record(0), a_record(1, value=b"{"))
 
-    assert isinstance(deps.store, FakeEventStore)
-    assert isinstance(deps.dead_letters, FakeObjectStore)
-    assert (len(deps.store.lines("events")), len(deps.dead_letters.objects)) == (1, 1)
+    assert (len(load.store.lines("events")), len(load.objects.objects)) == (1, 1)
 
 
-def test_a_store_that_is_down_fails_the_batch(deps: Deps) -> None:
-    assert isinstance(deps.store, FakeEventStore)
-    deps.store.is_down = True
+def test_a_store_that_is_down_fails_the_batch(load: Load) -> None:
+    load.store.is_down = True
 
     with pytest.raises(StoreUnavailable):
-        handle(a_lambda_batch([a_record(0)]), deps, InvocationLine())
+        load.run(a_record(0))
+
+
+def test_a_dead_letter_that_kafka_does_not_take_fails_the_batch(load: Load) -> None:
+    load.log.refuse_after = 0
+
+    with pytest.raises(LogUnavailable):
+        load.run(a_record(0, value=b"{"))

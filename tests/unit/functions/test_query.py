@@ -25,6 +25,7 @@ ROW = {
     "properties": "",
     "conversation_metadata": "",
     "is_deleted": 0,
+    "is_folded": 0,
 }
 
 

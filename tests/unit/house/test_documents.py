@@ -49,11 +49,20 @@ def test_a_function_names_all_settings_it_misses_at_once() -> None:
     with pytest.raises(function_settings.SettingsMissing) as missing:
         function_settings.LoadSettings.from_env({})
 
-    assert str(missing.value) == "not set: CLICKHOUSE_URL, STREAM_EPOCH, ARCHIVE_BUCKET"
+    assert str(missing.value) == "not set: CLICKHOUSE_URL, STREAM_EPOCH, ARCHIVE_BUCKET, KAFKA_BOOTSTRAP"
 
 
 @pytest.mark.parametrize(
-    "name", ["AuthorizerSettings", "IngestSettings", "LoadSettings", "ArchiveSettings", "QuerySettings"]
+    "name",
+    [
+        "AuthorizerSettings",
+        "IngestSettings",
+        "LoadSettings",
+        "ArchiveSettings",
+        "QuerySettings",
+        "ReportSettings",
+        "ReplaySettings",
+    ],
 )
 def test_a_function_takes_what_it_is_given(name: str) -> None:
     settings = getattr(function_settings, name).from_env(dict.fromkeys(DOCUMENTED_SETTINGS, "x"))

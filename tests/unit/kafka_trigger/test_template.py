@@ -105,7 +105,12 @@ def test_mappings_of_the_projects_own_template_can_be_played(source: str) -> Non
     stack = FakeStack(values={"KafkaEventSource": source})
     mappings = read_mappings(load_template(REPOSITORY / "template.yaml"), stack)
 
-    groups = {mapping.name: mapping.group for mapping in mappings}
-    assert groups == {"LoadEventsMapping": "tallystream-load", "ArchiveEventsMapping": "tallystream-archive"}
-    assert {mapping.topic for mapping in mappings} == {"events"}
+    streams = {mapping.name: (mapping.topic, mapping.group) for mapping in mappings}
+    assert streams == {
+        "LoadEventsMapping": ("events", "tallystream-load"),
+        "LoadChangesMapping": ("event-changes", "tallystream-load-changes"),
+        "LoadReplayMapping": ("events-replay", "tallystream-load-replay"),
+        "ArchiveEventsMapping": ("events", "tallystream-archive"),
+        "ArchiveChangesMapping": ("event-changes", "tallystream-archive-changes"),
+    }
     assert {mapping.window_ms % 1000 for mapping in mappings} == {0}

@@ -1,5 +1,6 @@
 """What `template.yaml` promises: guarantees that hang on a property of a resource, and settings that code reads."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,22 +25,31 @@ FUNCTIONS = of_type("AWS::Serverless::Function")
 MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
 LOG_GROUPS = of_type("AWS::Logs::LogGroup")
 GLOBAL_ENVIRONMENT = {"LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_TRACE_DISABLED"}
+KAFKA_CLIENT = {"KAFKA_BOOTSTRAP", "KAFKA_SECURITY"}
+CLICKHOUSE_CLIENT = {"CLICKHOUSE_URL", "CLICKHOUSE_SECRET_ID"}
 ENVIRONMENT = {
     "AuthorizerFunction": {"KEYS_SECRET_ID"},
-    "IngestFunction": {"KAFKA_BOOTSTRAP", "KAFKA_SECURITY", "KEYS_SECRET_ID", "CORS_ORIGIN"},
-    "LoadFunction": {"CLICKHOUSE_URL", "CLICKHOUSE_SECRET_ID", "STREAM_EPOCH", "ARCHIVE_BUCKET"},
+    "IngestFunction": {*KAFKA_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "ARCHIVE_BUCKET"},
+    "LoadFunction": {*CLICKHOUSE_CLIENT, *KAFKA_CLIENT, "STREAM_EPOCH", "ARCHIVE_BUCKET"},
     "ArchiveFunction": {"ARCHIVE_BUCKET", "STREAM_EPOCH"},
-    "QueryFunction": {
-        "CLICKHOUSE_URL",
-        "CLICKHOUSE_SECRET_ID",
-        "KEYS_SECRET_ID",
-        "CORS_ORIGIN",
-        "KAFKA_DURABILITY",
-    },
+    "QueryFunction": {*CLICKHOUSE_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "KAFKA_DURABILITY"},
+    "ReportFunction": {*CLICKHOUSE_CLIENT, *KAFKA_CLIENT, "ARCHIVE_BUCKET"},
+    "ReplayFunction": {*KAFKA_CLIENT, "ARCHIVE_BUCKET"},
+}
+# Mapping -> its topic and its consumer group.
+STREAMS = {
+    "LoadEventsMapping": ("events", "tallystream-load"),
+    "LoadChangesMapping": ("event-changes", "tallystream-load-changes"),
+    "LoadReplayMapping": ("events-replay", "tallystream-load-replay"),
+    "ArchiveEventsMapping": ("events", "tallystream-archive"),
+    "ArchiveChangesMapping": ("event-changes", "tallystream-archive-changes"),
 }
 ROUTES = {
     ("POST", "/event"): "IngestFunction",
     ("POST", "/events"): "IngestFunction",
+    ("POST", "/batch"): "IngestFunction",
+    ("PUT", "/event/{id}"): "IngestFunction",
+    ("DELETE", "/event/{id}"): "IngestFunction",
     ("GET", "/event/{id}"): "QueryFunction",
     ("GET", "/conversations/{id}/events"): "QueryFunction",
     ("GET", "/reports/top-users"): "QueryFunction",
@@ -63,7 +73,7 @@ def test_a_mapping_has_no_on_failure_destination_so_that_no_batch_is_skipped(nam
 def test_a_mapping_reads_one_topic_from_its_start_with_options_of_on_demand_mode_only(name: str) -> None:
     mapping = MAPPINGS[name]
 
-    assert mapping["Topics"] == ["events"]
+    assert mapping["Topics"] == [STREAMS[name][0]]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     only_when_provisioned = {
         "ProvisionedPollerConfig",
@@ -75,7 +85,7 @@ def test_a_mapping_reads_one_topic_from_its_start_with_options_of_on_demand_mode
     assert not only_when_provisioned & mapping.keys()
 
 
-def test_load_and_archive_read_in_consumer_groups_of_their_own() -> None:
+def test_every_mapping_reads_in_a_consumer_group_of_its_own() -> None:
     groups = {
         name: {
             mapping[config]["Fn::If"][1]["ConsumerGroupId"]
@@ -84,7 +94,7 @@ def test_load_and_archive_read_in_consumer_groups_of_their_own() -> None:
         for name, mapping in MAPPINGS.items()
     }
 
-    assert groups == {"LoadEventsMapping": {"tallystream-load"}, "ArchiveEventsMapping": {"tallystream-archive"}}
+    assert groups == {name: {group} for name, (_, group) in STREAMS.items()}
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
@@ -96,7 +106,8 @@ def test_a_mapping_exists_only_where_kafka_triggers(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_a_timeout_and_a_memory_of_its_own(name: str) -> None:
-    limit = KAFKA_SECONDS_MAX if name in {"LoadFunction", "ArchiveFunction"} else GATEWAY_SECONDS_MAX
+    behind_gateway = {"AuthorizerFunction", "IngestFunction", "QueryFunction"}
+    limit = GATEWAY_SECONDS_MAX if name in behind_gateway else KAFKA_SECONDS_MAX
 
     assert 0 < FUNCTIONS[name]["Timeout"] <= limit
     assert FUNCTIONS[name]["MemorySize"] >= 256
@@ -125,9 +136,19 @@ def test_every_route_names_its_method_and_belongs_to_one_function() -> None:
         (event["Properties"]["Method"], event["Properties"]["Path"]): name
         for name, function in FUNCTIONS.items()
         for event in function.get("Events", {}).values()
+        if event["Type"] == "Api"
     }
 
     assert routes == ROUTES
+
+
+@pytest.mark.parametrize("name", ["ReportFunction", "ReplayFunction"])
+def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> None:
+    (schedule,) = FUNCTIONS[name]["Events"].values()
+
+    assert schedule["Properties"]["Schedule"] == "rate(1 minute)"
+    assert json.loads(schedule["Properties"]["Input"])["jobs"]
+    assert FUNCTIONS[name]["ReservedConcurrentExecutions"] == 1
 
 
 def test_health_is_the_only_route_without_a_key() -> None:
@@ -198,7 +219,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_load_writes_dead_letters_only_and_archive_raw_records_only() -> None:
+def test_every_function_writes_under_its_own_prefix_only() -> None:
     written = {
         name: statement["Resource"]["Fn::Sub"][0]
         for name, statement in statements()
@@ -206,6 +227,9 @@ def test_load_writes_dead_letters_only_and_archive_raw_records_only() -> None:
     }
 
     assert written == {
+        "IngestFunction": "arn:${AWS::Partition}:s3:::${Bucket}/spool/*",
+        "ReportFunction": "arn:${AWS::Partition}:s3:::${Bucket}/spool/*",
+        "ReplayFunction": "arn:${AWS::Partition}:s3:::${Bucket}/replays/*",
         "LoadFunction": "arn:${AWS::Partition}:s3:::${Bucket}/dead-letters/*",
         "ArchiveFunction": "arn:${AWS::Partition}:s3:::${Bucket}/raw/*",
     }

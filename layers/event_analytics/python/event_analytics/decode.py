@@ -7,6 +7,7 @@ standard library, which lets NaN, infinities and lone surrogates through; `valid
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Final, cast
 
 import msgspec
@@ -24,11 +25,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_MAGIC_AS_TEXT: Final = "\x1f\ufffd".encode()
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    events: list[msgspec.Raw]
-
-
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_envelope_decoder = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
 
 
 def read_body(body: str | None, *, is_base64: bool, content_encoding: str | None) -> bytes:
@@ -78,13 +75,15 @@ def media_type_of(content_type: str | None) -> str:
     )
 
 
-def split_events(body: bytes, media_type: str) -> list[bytes]:
+def split_events(body: bytes, media_type: str, member: str = "events") -> list[bytes]:
     """Raw JSON of each event, in the order sent: of `{"events": [...]}` or of NDJSON lines.
+
+    `member`: name of the list, where it holds something else than events.
 
     Raises:
         Refused: body_unreadable, no_events or too_many_events.
     """
-    items = _split_lines(body) if media_type == "application/x-ndjson" else _split_envelope(body)
+    items = _split_lines(body) if media_type == "application/x-ndjson" else _split_envelope(body, member)
     if not items:
         raise Refused(Reason.NO_EVENTS, "the request holds no event")
     if len(items) > EVENTS_PER_REQUEST_MAX:
@@ -99,23 +98,30 @@ def _split_lines(body: bytes) -> list[bytes]:
     return [line for line in body.split(b"\n") if line.strip()]
 
 
-def _split_envelope(body: bytes) -> list[bytes]:
+def _split_envelope(body: bytes, member: str) -> list[bytes]:
     try:
-        return [bytes(raw) for raw in _envelope_decoder.decode(body).events]
+        envelope = _envelope_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _split_leniently(body)
+        return _split_leniently(body, member)
+    _check_members(envelope, member)
+    return [bytes(raw) for raw in envelope[member]]
 
 
-def _split_leniently(body: bytes) -> list[bytes]:
+def _split_leniently(body: bytes, member: str) -> list[bytes]:
     document = decode_leniently(body)
-    if document is None:
-        raise Refused(Reason.BODY_UNREADABLE, "the body is no JSON document")
-    if not isinstance(document, dict) or not isinstance(document.get("events"), list):
-        raise Refused(Reason.BODY_UNREADABLE, 'expected {"events": [...]} or NDJSON')
-    unknown = sorted(set(document) - {"events"})
+    if not isinstance(document, dict) or not isinstance(document.get(member), list):
+        raise Refused(Reason.BODY_UNREADABLE, f'expected {{"{member}": [...]}} or NDJSON')
+    _check_members(document, member)
+    return [json.dumps(item, separators=(",", ":")).encode() for item in document[member]]
+
+
+def _check_members(document: Mapping[str, object], member: str) -> None:
+    if member not in document:
+        raise Refused(Reason.BODY_UNREADABLE, f'expected {{"{member}": [...]}} or NDJSON')
+    unknown = sorted(set(document) - {member})
     if unknown:
-        raise Refused(Reason.UNKNOWN_FIELD, "unknown field beside events", unknown[0][:80])
-    return [json.dumps(item, separators=(",", ":")).encode() for item in document["events"]]
+        printable = unknown[0].encode("utf-8", "replace").decode()[:80]
+        raise Refused(Reason.UNKNOWN_FIELD, f"unknown field beside {member}", printable)
 
 
 def decode_leniently(raw: bytes) -> object:

@@ -1,10 +1,12 @@
 """Every way in which Tallystream says no, and what that means to the caller.
 
     TallystreamError
-    ├── Refused             the request, or one item of it, is wrong as it stands: repeating it changes nothing
-    └── Unavailable         a part behind us does not answer: the same request may succeed later
-        ├── LogUnavailable      Kafka did not acknowledge in time
-        └── StoreUnavailable    ClickHouse did not answer
+    ├── Refused                 the request, or one item of it, is wrong as it stands: repeating it changes nothing
+    ├── StoreRejected           ClickHouse refuses rows for what they hold: inserting them again changes nothing
+    └── Unavailable             a part behind us does not answer: the same request may succeed later
+        ├── LogUnavailable          Kafka did not acknowledge in time
+        └── StoreUnavailable        ClickHouse did not answer
+            └── StoreMisconfigured      it will not, until a person has mended table, rights or statement
 
 `Reason` is the closed set of names that appear in answers, logs and metrics; `docs/errors.md` explains each one.
 """
@@ -51,6 +53,9 @@ class Reason(StrEnum):
     JSON_TOO_DEEP = "json_too_deep"
     JSON_TOO_MANY_KEYS = "json_too_many_keys"
     EVENT_TOO_LARGE = "event_too_large"
+    IMMUTABLE_FIELD = "immutable_field"
+    NO_FIELDS = "no_fields"
+    OPERATION_INVALID = "operation_invalid"
     # one read
     PARAMETER_UNKNOWN = "parameter_unknown"
     WINDOW_INVALID = "window_invalid"
@@ -131,3 +136,21 @@ class StoreUnavailable(Unavailable):
     """ClickHouse did not answer or refused for a reason that passes."""
 
     reason = Reason.STORE_UNAVAILABLE
+
+
+class StoreMisconfigured(StoreUnavailable):
+    """ClickHouse refuses whatever it is sent: table, rights or statement are wrong, no record is. Alarm on its name."""
+
+
+class StoreRejected(TallystreamError):  # noqa: N818 - as above
+    """ClickHouse refuses the rows of one insert; at least one of them is at fault.
+
+    `code` and `name` are ClickHouse's. `is_known`: the code stands in our table as one that content causes.
+    """
+
+    def __init__(self, code: int, name: str, detail: str, *, is_known: bool) -> None:
+        super().__init__(f"{code} {name}: {detail}")
+        self.code = code
+        self.name = name
+        self.detail = detail
+        self.is_known = is_known

@@ -18,6 +18,7 @@ from event_analytics.errors import Reason, Refused
 from event_analytics.event import ALIASES, JSON_DEPTH_MAX, JSON_KEYS_MAX, NO_JSON, TEXT_KEY_LENGTH_MAX, Event
 
 _JSON_NULL: Final = b"null"
+ESCAPED_NUL: Final = b"\\u0000"  # how JSON writes a NUL; where this is missing, there is none
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -27,14 +28,28 @@ def read_fields(raw: bytes) -> Event:
     Raises:
         Refused: with the reason and, where there is one, the canonical name of the field at fault.
     """
-    fields = _resolve_names(_fields_of(raw))
+    fields = read_named_fields(raw)
     present = {name: value for name, value in fields.items() if bytes(value) != _JSON_NULL}
     if "event_name" not in present:
         raise Refused(Reason.FIELD_MISSING, "event_name is required", "event_name")
-    return Event(**{name: _READERS[name](bytes(value), name) for name, value in present.items()})
+    return Event(**{name: READERS[name](bytes(value), name) for name, value in present.items()})
 
 
-def _fields_of(raw: bytes) -> Mapping[str, msgspec.Raw]:
+def read_named_fields(raw: bytes) -> dict[str, msgspec.Raw]:
+    """The JSON of each field inside `raw` under its canonical name, unread.
+
+    Raises:
+        Refused: json_invalid, event_not_object, unknown_field or ambiguous_field.
+    """
+    return _resolve_names(fields_of(raw))
+
+
+def fields_of(raw: bytes) -> Mapping[str, msgspec.Raw]:
+    """The JSON of each member of the object inside `raw`, under the names it has there.
+
+    Raises:
+        Refused: json_invalid, json_too_deep or event_not_object.
+    """
     try:
         return _fields_decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -50,7 +65,7 @@ def _resolve_names(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
     resolved: dict[str, msgspec.Raw] = {}
     for name, value in fields.items():
         canonical = ALIASES.get(name, name)
-        if canonical not in _READERS:
+        if canonical not in READERS:
             printable = name.encode("utf-8", "replace").decode()[:80]
             raise Refused(Reason.UNKNOWN_FIELD, "the event schema has no such field", printable)
         if canonical in resolved:
@@ -91,7 +106,7 @@ def refuse_nul(raw: bytes) -> None:
     Raises:
         Refused: text_invalid.
     """
-    for name, value in _fields_decoder.decode(raw).items():
+    for name, value in fields_of(raw).items():
         if any(isinstance(leaf, str) and "\0" in leaf for leaf in _leaves_of(_decode_field(bytes(value), name))):
             raise Refused(Reason.TEXT_INVALID, "texts hold no NUL character", ALIASES.get(name, name))
 
@@ -160,7 +175,7 @@ def _read_object(raw: bytes, _field: str) -> msgspec.Raw:
     return msgspec.Raw(raw)  # complete_event checks it: both ways need that
 
 
-_READERS: Final[Mapping[str, Callable[[bytes, str], Any]]] = {
+READERS: Final[Mapping[str, Callable[[bytes, str], Any]]] = {
     "id": _read_id,
     "user_id": _read_text_key,
     "conversation_id": _read_text_key,

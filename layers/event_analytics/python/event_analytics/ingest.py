@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from event_analytics.change import Change
 from event_analytics.errors import Reason, Refused
 from event_analytics.event import EVENT_BYTES_MAX
-from event_analytics.routing import Record, route_event
+from event_analytics.ports import Outcome
+from event_analytics.routing import Record, route_change, route_event
 from event_analytics.validate import Acceptance, accept_event
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 200  # a UUID or a hash fits several times
 
-ACCEPTED: Final = "accepted"
-REJECTED: Final = "rejected"
-RETRY: Final = "retry"
+REJECTED: Final = "rejected"  # beside the outcomes of what was to be written
 
 
 class Item(NamedTuple):
@@ -25,28 +25,37 @@ class Item(NamedTuple):
 
 def plan_items(raw_events: Sequence[bytes], acceptance: Acceptance) -> list[Item]:
     """One item per event, in the order sent. A bad event is its own item and nothing more."""
-    return [_plan_item(raw, index, acceptance) for index, raw in enumerate(raw_events)]
+    return [item_of_event(raw, index, acceptance) for index, raw in enumerate(raw_events)]
 
 
-def _plan_item(raw: bytes, index: int, acceptance: Acceptance) -> Item:
+def item_of_event(raw: bytes, index: int, acceptance: Acceptance) -> Item:
+    """The item of one event that is to be created."""
     try:
         event = accept_event(raw, index, acceptance)
     except Refused as refused:
         return Item(None, None, refused)
-    record = route_event(event, acceptance.accepted_us)
+    return _item_of(str(event.id), route_event(event, acceptance.accepted_us))
+
+
+def item_of_change(change: Change, acceptance: Acceptance) -> Item:
+    """The item of one change of an event."""
+    return _item_of(str(change.id), route_change(change, acceptance.accepted_us))
+
+
+def _item_of(identifier: str, record: Record) -> Item:
     if len(record.value) > EVENT_BYTES_MAX:
         message = f"an event has at most {EVENT_BYTES_MAX} bytes encoded, this one {len(record.value)}"
-        return Item(str(event.id), None, Refused(Reason.EVENT_TOO_LARGE, message))
-    return Item(str(event.id), record, None)
+        return Item(identifier, None, Refused(Reason.EVENT_TOO_LARGE, message))
+    return Item(identifier, record, None)
 
 
-def describe_items(items: Sequence[Item], acknowledged: Sequence[bool]) -> list[dict[str, str | None]]:
-    """What the answer says of each item. `acknowledged`: the log's answer for each record, in order."""
-    answers = iter(acknowledged)
-    return [_describe_item(item, item.record is not None and next(answers)) for item in items]
+def describe_items(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[dict[str, str | None]]:
+    """What the answer says of each item. `outcomes`: what became of each record, in order."""
+    of_records = iter(outcomes)
+    return [_describe_item(item, next(of_records) if item.record is not None else None) for item in items]
 
 
-def _describe_item(item: Item, is_acknowledged: bool) -> dict[str, str | None]:  # noqa: FBT001 - of two, in order
+def _describe_item(item: Item, outcome: Outcome | None) -> dict[str, str | None]:
     if item.refused is not None:
         described: dict[str, str | None] = {
             "id": item.id,
@@ -55,9 +64,9 @@ def _describe_item(item: Item, is_acknowledged: bool) -> dict[str, str | None]: 
             "message": item.refused.message,
         }
         return {**described, "field": item.refused.field} if item.refused.field else described
-    if is_acknowledged:
-        return {"id": item.id, "status": ACCEPTED}
-    return {"id": item.id, "status": RETRY, "reason": str(Reason.LOG_UNAVAILABLE)}
+    if outcome is Outcome.RETRY:
+        return {"id": item.id, "status": Outcome.RETRY, "reason": str(Reason.LOG_UNAVAILABLE)}
+    return {"id": item.id, "status": outcome}
 
 
 def read_idempotency_key(text: str | None) -> str | None:

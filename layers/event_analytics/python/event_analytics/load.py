@@ -1,7 +1,9 @@
 """A Kafka batch -> what is inserted into ClickHouse, and what cannot be. Decides; `functions/load` acts.
 
-The rows are the record values as they are: an event is encoded once, at ingest. The insert token only saves work on a
-plain redelivery; that nothing counts twice rests on the table's key (docs/decisions/0004).
+A batch may hold events, changes of events, or both: a replay sends both through one topic.
+
+The rows are the record values as they are: an event is encoded once, at ingest. That nothing counts twice rests on the
+table's key (docs/decisions/0004).
 """
 
 from collections.abc import Iterable
@@ -11,11 +13,14 @@ from uuid import UUID
 
 import msgspec
 
+from event_analytics.change import decode_stored_change, is_change
+from event_analytics.dead_letters import REASON_UNDECODABLE, DeadRecord
 from event_analytics.event import StoredEvent, decode_stored_event
-from event_analytics.kafka_batch import KafkaRecord, digest_of, runs_of
+from event_analytics.isolation import LoadRow
+from event_analytics.kafka_batch import KafkaRecord, runs_of
 
-_TOKEN_DIGEST_BYTES: Final = 16
 EVENTS_TABLE: Final = "events"
+CHANGES_TABLE: Final = "event_changes"
 EMBEDDINGS_TABLE: Final = "event_embeddings"
 
 
@@ -34,53 +39,70 @@ EMBEDDINGS_COLUMNS: Final = EmbeddingRow.__struct_fields__  # an ephemeral colum
 _encoder = msgspec.json.Encoder()
 
 
-class DeadRecord(NamedTuple):
-    """A record that no retry will make loadable, and why."""
-
-    record: KafkaRecord
-    reason: str
-    detail: str
-
-
 class LoadPlan(NamedTuple):
-    """What to do with one batch.
+    """What to do with one batch: rows per table, each with the record it was made of, and what can be no row.
 
-    `event_rows` and `embedding_rows`: newline-delimited JSON, b"" where there are none. `token`: insert deduplication
-    token, the same for the same records. `newest_accepted_us`: acceptance time of the newest row, 0 without rows.
+    `newest_accepted_us`: acceptance time of the newest row, 0 without rows.
     """
 
-    event_rows: bytes
-    events: int
-    embedding_rows: bytes
-    token: str
+    event_rows: list[LoadRow]
+    embedding_rows: list[LoadRow]
+    change_rows: list[LoadRow]
     dead: list[DeadRecord]
     newest_accepted_us: int
 
 
-def plan_load(records: Iterable[KafkaRecord], epoch: str) -> LoadPlan:
-    """Rows, token and dead records of a batch. `epoch` tells apart two lives of a topic that restarted at offset 0."""
-    runs = runs_of(records)
-    rows: list[bytes] = []
-    with_embeddings: list[bytes] = []
-    dead: list[DeadRecord] = []
-    newest_accepted_us = 0
-    for record in (record for run in runs for record in run.records):
+class _Rows:
+    """Rows of a batch as they are found."""
+
+    def __init__(self) -> None:
+        self.events: list[LoadRow] = []
+        self.embeddings: list[LoadRow] = []
+        self.changes: list[LoadRow] = []
+        self.dead: list[DeadRecord] = []
+        self.newest_accepted_us = 0
+
+    def add(self, record: KafkaRecord) -> None:
         try:
-            event = _loadable(record)
-        except (msgspec.MsgspecError, ValueError) as error:
-            dead.append(DeadRecord(record, "record_undecodable", str(error)))
-            continue
-        value = record.value or b""
-        rows.append(value)
-        newest_accepted_us = max(newest_accepted_us, event.accepted_us)
+            value = _line_of(record)
+            if is_change(value):
+                self._add_change(record, value)
+            else:
+                self._add_event(record, value)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            self.dead.append(DeadRecord(record, REASON_UNDECODABLE, str(error)))
+
+    def _add_event(self, record: KafkaRecord, value: bytes) -> None:
+        event = decode_stored_event(value)
+        self.events.append(LoadRow(record, value))
+        self.newest_accepted_us = max(self.newest_accepted_us, event.accepted_us)
         if event.input_embeddings or event.output_embeddings:
-            with_embeddings.append(_embedding_row(event))
-    token = "/".join(
-        f"{epoch}/{run.topic}/{run.partition}/{run.first_offset}-{run.last_offset}/"
-        f"{digest_of(run.records, _TOKEN_DIGEST_BYTES)}"
-        for run in runs
-    )
-    return LoadPlan(b"\n".join(rows), len(rows), b"\n".join(with_embeddings), token, dead, newest_accepted_us)
+            self.embeddings.append(LoadRow(record, _embedding_row(event)))
+
+    def _add_change(self, record: KafkaRecord, value: bytes) -> None:
+        change = decode_stored_change(value)
+        self.changes.append(LoadRow(record, value))
+        self.newest_accepted_us = max(self.newest_accepted_us, change.version)
+
+
+def plan_load(records: Iterable[KafkaRecord]) -> LoadPlan:
+    """Rows and dead records of a batch, by partition and offset, so that a redelivery is planned alike."""
+    rows = _Rows()
+    for run in runs_of(records):
+        for record in run.records:
+            rows.add(record)
+    return LoadPlan(rows.events, rows.embeddings, rows.changes, rows.dead, rows.newest_accepted_us)
+
+
+def changed_ids(rows: Iterable[LoadRow]) -> list[UUID]:
+    """The ids that change rows are about, each once, in the order of arrival."""
+    return list({decode_stored_change(row.line).id: None for row in rows})
+
+
+def without(rows: list[LoadRow], dead: Iterable[DeadRecord]) -> list[LoadRow]:
+    """The rows whose record is not among the dead."""
+    dead_records = {one.record for one in dead}
+    return [row for row in rows if row.record not in dead_records] if dead_records else rows
 
 
 def _embedding_row(event: StoredEvent) -> bytes:
@@ -96,9 +118,9 @@ def _embedding_row(event: StoredEvent) -> bytes:
     )
 
 
-def _loadable(record: KafkaRecord) -> StoredEvent:
+def _line_of(record: KafkaRecord) -> bytes:
     if record.value is None:
         raise ValueError("the record has no value")
     if b"\n" in record.value:
         raise ValueError("an encoded event is one line")
-    return decode_stored_event(record.value)
+    return record.value

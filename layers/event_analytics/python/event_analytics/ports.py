@@ -4,9 +4,18 @@ Every Protocol has a fake in `tests/fakes.py` and a real adapter; one contract t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from event_analytics.routing import Record
+
+
+class Outcome(StrEnum):
+    """What became of one record that was to be written."""
+
+    ACCEPTED = "accepted"  # Kafka has it durably
+    SPOOLED = "spooled"  # S3 has it durably, Kafka will
+    RETRY = "retry"  # nobody is known to have it
 
 
 class EventLog(Protocol):
@@ -14,6 +23,22 @@ class EventLog(Protocol):
 
     def append(self, records: Sequence[Record]) -> list[bool]:
         """One answer per record, in order: True once the broker has it durably, False if that is not known."""
+        ...
+
+
+class DurableLog(Protocol):
+    """Where writes go: Kafka, or what stands in for it while it is down.
+
+    `troubles`: what went wrong in the last append, by part; empty if nothing did.
+    """
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """As above."""
+        ...
+
+    def append(self, records: Sequence[Record]) -> list[Outcome]:
+        """What became of each record, in order; nothing is answered before it is durable."""
         ...
 
 
@@ -27,6 +52,14 @@ class EventStore(Protocol):
 
         Raises:
             StoreUnavailable: they may or may not be in; insert again with the same token.
+        """
+        ...
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Return once a statement such as INSERT SELECT has run; it must be one that may run twice.
+
+        Raises:
+            StoreUnavailable: it may or may not have run.
         """
         ...
 

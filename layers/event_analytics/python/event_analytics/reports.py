@@ -21,7 +21,7 @@ PAGE_BYTES_MAX: Final = 3_500_000  # of one page's events; the rest of the answe
 
 _EVENT_COLUMNS: Final = (
     "id, user_id, conversation_id, event_name, toUnixTimestamp64Milli(timestamp) AS timestamp_ms, error, latency_ms, "
-    "input, output, properties, conversation_metadata"
+    "input, output, properties, conversation_metadata, version > 4503599627370496 AS is_folded"
 )
 
 _TOP_USERS: Final = """
@@ -55,13 +55,19 @@ ORDER BY timestamp, toString(id)
 LIMIT {{limit:UInt32}}
 """  # noqa: S608 - a constant of ours; ClickHouse sorts a UUID by its second half, its text by the whole
 
+# One row per key of the id; the one that is not deleted is the event, if any is.
 _EVENT: Final = f"""
 SELECT {_EVENT_COLUMNS}, is_deleted
-FROM events
-WHERE id = {{id:UUID}}
-ORDER BY version DESC
+FROM
+(
+    SELECT * FROM events
+    WHERE id = {{id:UUID}}
+    ORDER BY version DESC
+    LIMIT 1 BY conversation_id, toStartOfHour(timestamp)
+)
+ORDER BY is_deleted, version DESC
 LIMIT 1
-"""  # noqa: S608 - as above
+"""  # noqa: S608 - a constant of ours
 
 _EMBEDDINGS: Final = """
 SELECT input_embeddings, output_embeddings
@@ -188,9 +194,23 @@ def describe_event(row: Mapping[str, Any]) -> dict[str, Any]:
         "latency_ms": row["latency_ms"],
         "input": row["input"],
         "output": row["output"],
-        "properties": msgspec.Raw((row["properties"] or "null").encode()),
+        "properties": _describe_properties(row["properties"], is_folded=bool(row["is_folded"])),
         "conversation_metadata": msgspec.Raw((row["conversation_metadata"] or "null").encode()),
     }
+
+
+def _describe_properties(text: str, *, is_folded: bool) -> object:
+    if is_folded and "null" in text:
+        # A merge patch takes a key away by null, and the store keeps that null (docs/decisions/0008).
+        return drop_nulls(msgspec.json.decode(text))
+    return msgspec.Raw((text or "null").encode())
+
+
+def drop_nulls(document: object) -> object:
+    """The document without members that are null, at any depth; lists keep theirs."""
+    if not isinstance(document, dict):
+        return document
+    return {name: drop_nulls(value) for name, value in document.items() if value is not None}
 
 
 def format_instant(instant: datetime) -> str:

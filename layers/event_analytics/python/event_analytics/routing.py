@@ -7,9 +7,13 @@ producers on the same topics keep a user's events in the same order as ours do.
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from event_analytics.change import Change, encode_change
 from event_analytics.event import Event, encode_event
 
 EVENTS_TOPIC: Final = "events"
+EVENT_CHANGES_TOPIC: Final = "event-changes"
+EVENTS_REPLAY_TOPIC: Final = "events-replay"
+DEAD_LETTERS_TOPIC: Final = "dead-letters"
 
 _SEED: Final = 0x9747B28C
 _M: Final = 0x5BD1E995
@@ -31,6 +35,11 @@ def route_event(event: Event, accepted_us: int) -> Record:
     """The record of an accepted event, keyed by its user, else by its conversation."""
     ordering_key = event.user_id or event.conversation_id or ""
     return Record(EVENTS_TOPIC, ordering_key.encode(), encode_event(event, accepted_us), accepted_us // 1_000)
+
+
+def route_change(change: Change, accepted_us: int) -> Record:
+    """The record of an accepted change, keyed by the event's id."""
+    return Record(EVENT_CHANGES_TOPIC, str(change.id).encode(), encode_change(change), accepted_us // 1_000)
 
 
 @lru_cache(maxsize=_HOT_KEYS)

@@ -51,11 +51,12 @@ class AuthorizerSettings:
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """`kafka_security`: plaintext or msk-iam. `cors_origin`: "" allows no other origin."""
+    """`kafka_security`: plaintext or msk-iam. `archive_bucket`: takes the spool. `cors_origin`: "" allows no origin."""
 
     kafka_bootstrap: str
     kafka_security: str
     keys_secret_id: str
+    archive_bucket: str
     cors_origin: str
 
     @classmethod
@@ -66,6 +67,7 @@ class IngestSettings:
             kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
             kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
             keys_secret_id=reader.required("KEYS_SECRET_ID"),
+            archive_bucket=reader.required("ARCHIVE_BUCKET"),
             cors_origin=reader.optional("CORS_ORIGIN"),
         )
         reader.check()
@@ -80,6 +82,8 @@ class LoadSettings:
     clickhouse_secret_id: str
     stream_epoch: str
     archive_bucket: str
+    kafka_bootstrap: str
+    kafka_security: str
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -90,6 +94,8 @@ class LoadSettings:
             clickhouse_secret_id=reader.optional("CLICKHOUSE_SECRET_ID"),
             stream_epoch=reader.required("STREAM_EPOCH"),
             archive_bucket=reader.required("ARCHIVE_BUCKET"),
+            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
+            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
         )
         reader.check()
         return settings
@@ -107,6 +113,52 @@ class ArchiveSettings:
         """Read them; raises SettingsMissing."""
         reader = _Reader(environment)
         settings = cls(archive_bucket=reader.required("ARCHIVE_BUCKET"), stream_epoch=reader.required("STREAM_EPOCH"))
+        reader.check()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """As in LoadSettings; `archive_bucket` holds the spool."""
+
+    clickhouse_url: str
+    clickhouse_secret_id: str
+    archive_bucket: str
+    kafka_bootstrap: str
+    kafka_security: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read them; raises SettingsMissing."""
+        reader = _Reader(environment)
+        settings = cls(
+            clickhouse_url=reader.required("CLICKHOUSE_URL"),
+            clickhouse_secret_id=reader.optional("CLICKHOUSE_SECRET_ID"),
+            archive_bucket=reader.required("ARCHIVE_BUCKET"),
+            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
+            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
+        )
+        reader.check()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """As in ArchiveSettings and IngestSettings."""
+
+    archive_bucket: str
+    kafka_bootstrap: str
+    kafka_security: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read them; raises SettingsMissing."""
+        reader = _Reader(environment)
+        settings = cls(
+            archive_bucket=reader.required("ARCHIVE_BUCKET"),
+            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
+            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
+        )
         reader.check()
         return settings
 

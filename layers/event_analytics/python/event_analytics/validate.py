@@ -14,11 +14,10 @@ import msgspec
 from event_analytics.embeddings import pack_embedding
 from event_analytics.errors import Reason, Refused
 from event_analytics.event import TIMESTAMP_AHEAD_MS_MAX, TIMESTAMP_MS_MIN, Event
-from event_analytics.event_fields import check_object, read_fields, refuse_nul
+from event_analytics.event_fields import ESCAPED_NUL, check_object, read_fields, refuse_nul
 from event_analytics.identifiers import derive_uuid8, mint_uuid7, timestamp_ms_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ESCAPED_NUL: Final = b"\\u0000"
 
 
 class Acceptance(NamedTuple):
@@ -46,7 +45,7 @@ def accept_event(raw: bytes, index: int, acceptance: Acceptance) -> Event:
         event = _event_decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         event = read_fields(raw)
-    if _ESCAPED_NUL in raw:
+    if ESCAPED_NUL in raw:
         refuse_nul(raw)
     return complete_event(event, index, acceptance)
 

@@ -8,7 +8,8 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from event_analytics.errors import Reason, Refused, StoreUnavailable
+from event_analytics.clickhouse_codes import ErrorKind, classify_code, name_of_code
+from event_analytics.errors import Reason, Refused, StoreMisconfigured, StoreRejected, StoreUnavailable
 
 _CONNECT_SECONDS_MAX: Final = 5
 _INSERT_SECONDS_MAX: Final = 60
@@ -21,6 +22,11 @@ _INSERT_SETTINGS: Final = {
     "input_format_json_read_objects_as_strings": 1,  # properties stay the text that was sent
     "max_partitions_per_insert_block": 0,  # years of history in one batch are no error
     "date_time_input_format": "best_effort",
+}
+_EXECUTE_SETTINGS: Final = {
+    "min_table_rows_to_use_projection_index": 0,
+    "max_projection_rows_to_use_projection_index": 1_000_000_000,  # a fold finds ids by their index, never by a scan
+    "max_partitions_per_insert_block": 0,
 }
 _SELECT_SETTINGS: Final = {
     "max_execution_time": _SELECT_SECONDS_MAX,
@@ -41,12 +47,13 @@ class ClickHouseEventStore:
     def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
         """As `EventStore.insert_rows`."""
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        client = self._connected()
         try:
-            self._connected().raw_insert(
+            client.raw_insert(
                 table, column_names=columns or None, insert_block=rows, settings=settings, fmt="JSONEachRow"
             )
         except (ClickHouseError, OSError) as error:
-            raise StoreUnavailable(_summary_of(error)) from error
+            raise _insert_failure_of(error) from error
 
     def select(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """As `EventStore.select`."""
@@ -55,12 +62,19 @@ class ClickHouseEventStore:
                 sql, parameters=dict(parameters), settings=_SELECT_SETTINGS, fmt="JSONEachRow"
             )
         except ClickHouseError as error:
-            if getattr(error, "code", None) in _TOO_HEAVY_CODES:
+            if _code_of(error) in _TOO_HEAVY_CODES:
                 raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
-            raise StoreUnavailable(_summary_of(error)) from error
+            raise _unavailability_of(error) from error
         except OSError as error:
-            raise StoreUnavailable(_summary_of(error)) from error
+            raise _unavailability_of(error) from error
         return msgspec.json.decode(b"[" + b",".join(lines.splitlines()) + b"]", type=list[dict[str, Any]])
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """As `EventStore.execute`."""
+        try:
+            self._connected().command(sql, parameters=dict(parameters), settings=_EXECUTE_SETTINGS)
+        except (ClickHouseError, OSError) as error:
+            raise _unavailability_of(error) from error
 
     def command(self, sql: str) -> None:
         """Run a statement that answers nothing, such as a migration's.
@@ -71,19 +85,42 @@ class ClickHouseEventStore:
         try:
             self._connected().command(sql)
         except (ClickHouseError, OSError) as error:
-            raise StoreUnavailable(_summary_of(error)) from error
+            raise _unavailability_of(error) from error
 
     def _connected(self) -> Client:
         if self._client is None:
-            self._client = clickhouse_connect.get_client(
-                dsn=self._url,
-                connect_timeout=_CONNECT_SECONDS_MAX,
-                send_receive_timeout=_INSERT_SECONDS_MAX,
-                autogenerate_session_id=False,
-                query_limit=0,
-                **self._credentials,
-            )
+            try:
+                self._client = clickhouse_connect.get_client(
+                    dsn=self._url,
+                    connect_timeout=_CONNECT_SECONDS_MAX,
+                    send_receive_timeout=_INSERT_SECONDS_MAX,
+                    autogenerate_session_id=False,
+                    query_limit=0,
+                    **self._credentials,
+                )
+            except (ClickHouseError, OSError) as error:  # whatever its code: no row had been sent yet
+                raise _unavailability_of(error) from error
         return self._client
+
+
+def _insert_failure_of(error: Exception) -> StoreUnavailable | StoreRejected:
+    """What an insert's failure means, by ClickHouse's code alone."""
+    code = _code_of(error)
+    kind = classify_code(code)
+    if code is None or kind in (ErrorKind.RETRYABLE, ErrorKind.DEPLOYMENT):
+        return _unavailability_of(error)
+    return StoreRejected(code, name_of_code(code), _summary_of(error), is_known=kind is ErrorKind.CONTENT)
+
+
+def _unavailability_of(error: Exception) -> StoreUnavailable:
+    is_for_ever = classify_code(_code_of(error)) is ErrorKind.DEPLOYMENT
+    return (StoreMisconfigured if is_for_ever else StoreUnavailable)(_summary_of(error))
+
+
+def _code_of(error: Exception) -> int | None:
+    """ClickHouse's code, which the client takes from the answer's header; None where ClickHouse did not answer."""
+    code: int | None = getattr(error, "code", None)
+    return code
 
 
 def _summary_of(error: Exception) -> str:

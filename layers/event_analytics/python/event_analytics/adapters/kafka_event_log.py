@@ -1,11 +1,14 @@
 """kafka-python as an `EventLog`: acknowledged by all in-sync replicas, or reported as not known.
 
 One producer per process, kept between invocations. After any failure it is closed with its buffer thrown away: a
-frozen Lambda would otherwise deliver the leftovers minutes later, out of order.
+frozen Lambda would otherwise deliver the leftovers minutes later, out of order. A failure that comes at once (the
+broker forgot the producer) is tried again with a new one, in the time that is left.
 """
 
+import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,9 +18,16 @@ from kafka.net.compat import KafkaNetClient
 
 from event_analytics.errors import LogUnavailable
 from event_analytics.routing import Record, partition_of
+from event_analytics.spool import from_first_failure
 
 ACKNOWLEDGE_SECONDS_MAX: Final = 5.0  # below the function's 15 s with 3 s left for a spool and the answer
-_CONNECT_MS_MAX: Final = 2_000  # each of connecting and finding the topic: together they leave time to send
+_CONNECT_MS_MAX: Final = 2_000  # kafka-python tries again within it, with back-off and jitter
+_OPEN_SECONDS_MAX: Final = 3.0  # of a whole opening: a broker that answers slowly, or names that do not resolve
+_FIND_TOPIC_SECONDS_MAX: Final = 2.0  # for each topic once; a missing one must not use up the time of the others
+_CLOSE_SECONDS_MAX: Final = 0.5  # its thread ends within milliseconds, unless it waits for a broker that is silent
+_ATTEMPTS_MAX: Final = 3  # one to learn that the broker forgot the producer, one to send, one more
+_ATTEMPT_SECONDS_MIN: Final = 0.5  # a shorter one would hardly connect
+_BACKOFF_SECONDS_FIRST: Final = 0.05  # doubled each time; half of it is chance
 _LINGER_MS: Final = 5  # lets the records of one request travel together
 _BATCH_BYTES: Final = 262_144
 _REQUEST_BYTES_MAX: Final = 1_048_576  # Kafka's default message.max.bytes; one event stays below 900 kB
@@ -25,6 +35,8 @@ _SECURITY: Final[dict[str, dict[str, Any]]] = {
     "plaintext": {},
     "msk-iam": {"security_protocol": "SASL_SSL", "sasl_mechanism": "AWS_MSK_IAM"},
 }
+# ValueError: a topic that came back with fewer partitions.
+_FAILURES: Final = (KafkaError, OSError, ValueError)
 
 
 class KafkaEventLog:
@@ -52,40 +64,61 @@ class KafkaEventLog:
         self._partitions: dict[str, int] = {}
 
     def append(self, records: Sequence[Record]) -> list[bool]:
-        """As `EventLog.append`; within ACKNOWLEDGE_SECONDS_MAX.
+        """As `EventLog.append`; within ACKNOWLEDGE_SECONDS_MAX and the half second that stopping a producer may take.
 
         Raises:
             LogUnavailable: no broker could be reached, so nothing was sent.
         """
         deadline = time.monotonic() + ACKNOWLEDGE_SECONDS_MAX
-        futures: list[Any] = []
-        try:
-            producer = self._connected()
-            futures.extend(self._send(producer, record) for record in records)  # keeps those sent before an error
-        except (KafkaError, TimeoutError) as error:
-            self._forget_producer()
-            if not futures:
-                raise LogUnavailable(f"{type(error).__name__}: {error}") from error
-        acknowledged = [_is_acknowledged(future, deadline) for future in futures]
-        acknowledged += [False] * (len(records) - len(futures))
-        if not all(acknowledged):
-            self._forget_producer()
+        acknowledged = [False] * len(records)
+        rest = list(range(len(records)))
+        for attempt in range(_ATTEMPTS_MAX):
+            if not rest or not _slept_before(attempt, deadline):
+                break
+            try:
+                answers = self._attempt([records[index] for index in rest], deadline)
+            except LogUnavailable:
+                if attempt:
+                    break  # something was sent before
+                raise
+            for index, is_acknowledged in zip(rest, answers, strict=True):
+                acknowledged[index] |= is_acknowledged
+            rest = from_first_failure(records, acknowledged)
+            if rest:
+                self._forget_producer()
         return acknowledged
 
     def close(self) -> None:
         """Stop the producer, unsent records included."""
         self._forget_producer()
 
-    def _connected(self) -> KafkaProducer:
+    def _attempt(self, records: Sequence[Record], deadline: float) -> list[bool]:
+        producer = self._connected(deadline)
+        futures: list[Any] = []
+        failed_topics: set[str] = set()  # nothing overtakes a record that could not be sent, other topics go on
+        for record in records:
+            future = None
+            if record.topic not in failed_topics:
+                try:
+                    future = self._send(producer, record, deadline)
+                except _FAILURES:
+                    failed_topics.add(record.topic)
+            futures.append(future)
+        return [future is not None and _is_acknowledged(future, deadline) for future in futures]
+
+    def _connected(self, deadline: float) -> KafkaProducer:
         if self._producer is None:
-            self._producer = _open_producer(self._config)
+            try:
+                self._producer = _open_within(self._config, min(_OPEN_SECONDS_MAX, deadline - time.monotonic()))
+            except _FAILURES as error:
+                raise LogUnavailable(f"{type(error).__name__}: {error}") from error
             self._partitions = {}
         return self._producer
 
-    def _send(self, producer: KafkaProducer, record: Record) -> Any:
+    def _send(self, producer: KafkaProducer, record: Record, deadline: float) -> Any:
         partitions = self._partitions.get(record.topic)
         if partitions is None:
-            partitions = self._partitions[record.topic] = len(producer.partitions_for(record.topic))
+            partitions = self._partitions[record.topic] = _count_partitions(producer, record.topic, deadline)
         return producer.send(
             record.topic,
             key=record.key,
@@ -97,10 +130,40 @@ class KafkaEventLog:
     def _forget_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaTimeoutError):  # close() flushes first; what is left is thrown away below
-                producer.close(timeout=0)
-            if producer._sender is not None:
-                producer._sender.force_close()
+            _discard(producer)
+
+
+def _slept_before(attempt: int, deadline: float) -> bool:
+    """Back off with jitter, except before the first; False, at once, where no time would be left for the attempt."""
+    if not attempt:
+        return True
+    longest = _BACKOFF_SECONDS_FIRST * 2**attempt
+    seconds = longest / 2 + secrets.randbelow(1_000) / 1_000 * longest / 2
+    if time.monotonic() + seconds + _ATTEMPT_SECONDS_MIN > deadline:
+        return False
+    time.sleep(seconds)
+    return True
+
+
+def _open_within(config: dict[str, Any], seconds: float) -> KafkaProducer:
+    """A connected producer in time. kafka-python bounds each step of connecting, but neither their sum nor DNS.
+
+    Raises:
+        KafkaError, OSError: not connected; a producer that connects later is closed.
+    """
+    opener = ThreadPoolExecutor(1, thread_name_prefix="kafka-open")
+    opened = opener.submit(_open_producer, config)
+    opener.shutdown(wait=False)
+    try:
+        return opened.result(timeout=max(0.0, seconds))
+    except TimeoutError as error:
+        opened.add_done_callback(_discard_late)
+        raise KafkaTimeoutError(f"not connected within {seconds:.1f} s") from error
+
+
+def _discard_late(opened: Future[KafkaProducer]) -> None:
+    if opened.exception() is None:
+        _discard(opened.result())
 
 
 def _open_producer(config: dict[str, Any]) -> KafkaProducer:
@@ -113,10 +176,32 @@ def _open_producer(config: dict[str, Any]) -> KafkaProducer:
 
     try:
         return KafkaProducer(**config, kafka_client=open_client)
-    except KafkaError:
+    except _FAILURES:
         for client in clients:
             client.close()
         raise
+
+
+def _discard(producer: KafkaProducer) -> None:
+    """Stop the producer and throw its buffer away.
+
+    `close()` alone would flush first, and give up in the middle when that takes too long: nothing would be stopped.
+    """
+    producer._sender.force_close()
+    producer._sender.join(_CLOSE_SECONDS_MAX)
+    with suppress(KafkaError):  # the flush of a thread that has not ended yet
+        producer.close(timeout=0)
+    producer._closed = True  # else the garbage collector closes, and flushes, once more
+
+
+def _count_partitions(producer: KafkaProducer, topic: str, deadline: float) -> int:
+    """Number of partitions.
+
+    Raises:
+        KafkaError: the broker did not say in time. `partitions_for` waits for a fixed time, whatever is left of ours.
+    """
+    seconds = min(_FIND_TOPIC_SECONDS_MAX, deadline - time.monotonic())
+    return len(producer._wait_on_metadata(topic, max(1, int(seconds * 1_000))))
 
 
 def _is_acknowledged(future: Any, deadline: float) -> bool:

@@ -1,6 +1,6 @@
 """boto3 as an `ObjectStore`. Writes are conditional: an object, once there, is never replaced."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import boto3
@@ -9,13 +9,11 @@ from botocore.exceptions import ClientError
 
 from event_analytics.ports import ObjectEntry
 
-_CONFIG: Final = {
-    "connect_timeout": 3,
-    "read_timeout": 10,
-    "retries": {"total_max_attempts": 3, "mode": "standard"},
-    # Emulators know no bucket host names; AWS takes both forms.
-    "s3": {"addressing_style": "path"},
-}
+# Emulators know no bucket host names; AWS takes both forms.
+_PATHS: Final = {"s3": {"addressing_style": "path"}}
+PATIENT_CLIENT: Final = {**_PATHS, "connect_timeout": 3, "read_timeout": 10, "retries": {"total_max_attempts": 3}}
+# For a caller who waits for an answer: a write that hangs must not keep its thread beyond the request.
+HASTY_CLIENT: Final = {**_PATHS, "connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 2}}
 _PRECONDITION_FAILED: Final = "PreconditionFailed"
 _NO_SUCH_KEY: Final = "NoSuchKey"
 
@@ -23,8 +21,9 @@ _NO_SUCH_KEY: Final = "NoSuchKey"
 class S3ObjectStore:
     """One bucket. The endpoint is AWS's, or AWS_ENDPOINT_URL's where that is set: boto3 reads it by itself."""
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
+    def __init__(self, bucket: str, client: Any = None, config: Mapping[str, Any] = PATIENT_CLIENT) -> None:
         self._bucket = bucket
+        self._config = config
         self._client = client
 
     def put_new(self, name: str, body: bytes) -> bool:
@@ -69,5 +68,5 @@ class S3ObjectStore:
 
     def _connected(self) -> Any:
         if self._client is None:
-            self._client = boto3.client("s3", config=Config(**_CONFIG))
+            self._client = boto3.client("s3", config=Config(**self._config))
         return self._client
