@@ -14,7 +14,9 @@ from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
 from event_analytics.change import CHANGE_COLUMNS
+from event_analytics.conflict_settling import settle_conflicts
 from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.event import decode_stored_event
 from event_analytics.folding import fold_changes
 from event_analytics.isolation import insert_isolated
 from event_analytics.kafka_batch import read_records
@@ -66,6 +68,7 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
     dead = insert_isolated(deps.store, EMBEDDINGS_TABLE, plan.embedding_rows, deps.epoch, EMBEDDINGS_COLUMNS)
     event_rows = without(plan.event_rows, dead)
     dead_events = insert_isolated(deps.store, EVENTS_TABLE, event_rows, deps.epoch)
+    id_conflicts = settle_conflicts(deps.store, [decode_stored_event(row.line) for row in event_rows])
     dead_changes = insert_isolated(deps.store, CHANGES_TABLE, plan.change_rows, deps.epoch, CHANGE_COLUMNS)
     fold_changes(deps.store, changed_ids(without(plan.change_rows, dead_changes)))
     dead += dead_events + dead_changes + plan.dead
@@ -75,6 +78,7 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
         loaded_events=len(event_rows) - len(dead_events),
         loaded_changes=len(plan.change_rows) - len(dead_changes),
         dead_letters=len(dead),
+        id_conflicts=id_conflicts,
         needs_classification=sum(one.needs_classification for one in dead),
     )
     if plan.newest_accepted_us:

@@ -1,4 +1,4 @@
-"""Schedule -> what must happen again and again: folding changes that waited for their event, draining the spool.
+"""Schedule -> what must happen again and again: folding changes that waited, draining the spool, comparing the stores.
 
 `{"jobs": ["fold_pending", "drain_spool"]}` runs the named jobs in that order. One that fails does not keep the others
 from running; the invocation fails in the end, and the next minute tries again.
@@ -17,6 +17,7 @@ from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
 from event_analytics.errors import TallystreamError
 from event_analytics.folding import fold_pending
+from event_analytics.integrity_run import run_verify
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import EventLog, EventStore, ObjectStore
 from event_analytics.settings import ObservabilitySettings, ReportSettings
@@ -88,9 +89,15 @@ def run_drain(deps: Deps, line: InvocationLine) -> None:
     run_drain_spool(deps.spool, deps.log, uuid.uuid4().hex, lambda: int(deps.now() * 1_000_000), line)
 
 
+def run_integrity_check(deps: Deps, line: InvocationLine) -> None:
+    """Compare archive and store for the last full hour; counts missing, extra and conflicting events."""
+    run_verify(deps.store, deps.spool, line, deps.now())
+
+
 JOBS: Final[Mapping[str, Callable[[Deps, InvocationLine], None]]] = {
     "fold_pending": run_fold_pending,
     "drain_spool": run_drain,
+    "verify": run_integrity_check,
 }
 
 

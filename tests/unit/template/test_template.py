@@ -144,7 +144,7 @@ def test_every_route_names_its_method_and_belongs_to_one_function() -> None:
 
 @pytest.mark.parametrize("name", ["ReportFunction", "ReplayFunction"])
 def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> None:
-    (schedule,) = FUNCTIONS[name]["Events"].values()
+    schedule = FUNCTIONS[name]["Events"]["EveryMinute"]
 
     assert schedule["Properties"]["Schedule"] == "rate(1 minute)"
     assert json.loads(schedule["Properties"]["Input"])["jobs"]

@@ -17,6 +17,8 @@ from uuid import UUID
 from event_analytics.identifiers import timestamp_ms_of
 
 FOLD_IDS_MAX: Final = 10_000  # ids of one statement: 20,000 read 9 MB of the id index at 113 million rows
+# From here on versions are those of hidden rows (`conflicts`): an id sent under several keys shows one of them.
+TOMBSTONE_VERSION_MIN: Final = 2**63
 _HINT_MARGIN: Final = timedelta(hours=1)  # a client may mint the id and take the time at two moments
 _SCALAR_FIELDS: Final = ("event_name", "error", "latency_ms", "input", "output", "conversation_metadata")
 _VECTOR_FIELDS: Final = ("input_embeddings", "output_embeddings")
@@ -28,7 +30,7 @@ _CURRENT_ROWS: Final = f"""
     SELECT * FROM events
     WHERE id IN {_IDS}
         AND timestamp >= {{from:DateTime64(3, 'UTC')}} AND timestamp < {{to:DateTime64(3, 'UTC')}}
-    ORDER BY id, version DESC
+    ORDER BY id, version DESC, accepted_us
     LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
 """  # noqa: S608 - constants of ours
 
@@ -84,7 +86,7 @@ LEFT JOIN
     SELECT * FROM event_embeddings
     WHERE id IN {_IDS}
         AND timestamp >= {{from:DateTime64(3, 'UTC')}} AND timestamp < {{to:DateTime64(3, 'UTC')}}
-    ORDER BY id, version DESC
+    ORDER BY id, version DESC, accepted_us
     LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
 ) AS vectors
     ON row.id = vectors.id AND row.conversation_id = vectors.conversation_id AND row.timestamp = vectors.timestamp
@@ -102,8 +104,10 @@ FROM
     WHERE id IN {_IDS}
     GROUP BY id
 ) AS folded
-INNER JOIN (SELECT id, max(version) AS row_version FROM ({_CURRENT_ROWS}) GROUP BY id) AS current
-    ON folded.id = current.id
+INNER JOIN
+(
+    SELECT id, max(version) AS row_version FROM ({_CURRENT_ROWS}) WHERE version < {TOMBSTONE_VERSION_MIN} GROUP BY id
+) AS current ON folded.id = current.id
 WHERE current.row_version >= folded.log_version
 """  # noqa: S608 - constants of ours
 

@@ -206,7 +206,9 @@ def _count_partitions(producer: KafkaProducer, topic: str, deadline: float) -> i
 
 def _is_acknowledged(future: Any, deadline: float) -> bool:
     try:
-        future.get(timeout=max(0.0, deadline - time.monotonic()))
+        acknowledged = future.get(timeout=max(0.0, deadline - time.monotonic()))
     except KafkaError:
         return False
-    return True
+    # Without an offset the broker only believes to have it: kafka-python takes "duplicate sequence number" for success,
+    # and a broker that died between noting the sequence and storing the batch says just that.
+    return bool(acknowledged.offset >= 0)
