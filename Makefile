@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEV := $(PYTHON) scripts/dev.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status down test test-long lint build invoke setup clean
+.PHONY: help demo up status down test test-long lint build invoke chaos setup clean
 
 help:
 	@$(DEV)
@@ -11,6 +11,8 @@ demo:
 	@$(DEV) demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(FILE),--file "$(FILE)") $(ARGS)
 invoke:
 	@$(DEV) invoke $(if $(FUNCTION),"$(FUNCTION)") $(if $(EVENT),"$(EVENT)") $(ARGS)
+chaos:
+	@$(DEV) chaos $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 clean:
 	@$(DEV) clean $(if $(ALL),--all)
 up status down test test-long lint build setup:
