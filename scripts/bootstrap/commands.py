@@ -165,6 +165,7 @@ COMMANDS = (
     Command("test", "lint, then all tests (ARGS='tests/unit -k name')", steps.ALL_STEPS, _test),
     Command("test-long", "the long forms of the tests", steps.ALL_STEPS, _become("pytest", "-m", "long")),
     Command("chaos", "kill parts while events come in, check (SEEDS=10)", steps.DEMO_STEPS, _become("scripts.chaos")),
+    Command("rebuild", "fill an empty ClickHouse from the archive", (steps.RUNTIME,), _become("scripts.rebuild")),
     Command("lint", "ruff and mypy", (steps.RUNTIME, steps.TESTS), _lint),
     Command("build", "the layers and functions for AWS (ARGS=--help)", (steps.RUNTIME,), _become("scripts.build")),
     Command(
