@@ -13,6 +13,7 @@ from event_analytics.validate import Acceptance
 ACCEPTED_US = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
 ACCEPTED_MS = ACCEPTED_US // 1_000
 UUID7 = "01a0c450-6c00-7000-8000-000000000001"  # its time is ACCEPTED_MS
+SAMPLE_EPOCH = "samples"  # of documented payloads: their offsets are none of the running topic's
 UUID4 = "4b1e0d4c-8b7b-4d5e-9d4c-0123456789ab"
 
 

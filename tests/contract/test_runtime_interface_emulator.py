@@ -10,6 +10,7 @@ import pytest
 
 from event_analytics.adapters.aws_session import aws_session
 from local_runtime.settings import REPOSITORY
+from tests.builders import SAMPLE_EPOCH
 from tests.conftest import EmbeddedStack
 from tests.contract.interface_emulator import Runtime, running_function, unpack_layer
 
@@ -130,6 +131,7 @@ class Runtimes:
             deployed = self._deployed_configuration(function)
             variables = deployed["Environment"]["Variables"] | changed
             variables["AWS_ENDPOINT_URL"] = self._stack.connection.aws_endpoint
+            variables |= {"STREAM_EPOCH": SAMPLE_EPOCH} if "STREAM_EPOCH" in variables else {}
             log = self._logs / f"{function}.log"
             started = running_function(code, self._third_party, variables, deployed["Timeout"], log)
             self._runtime, self._key = self._running.enter_context(started), key
