@@ -2,27 +2,9 @@
 
 from typing import Any
 
+from scripts.chaos.history import merge_patch, without_nulls
+
 SET_FIELDS = ("event_name", "error", "latency_ms", "input", "output", "conversation_metadata", "input_embeddings")
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge_patch(merged.get(name), value)
-    return merged
-
-
-def without_nulls(document: Any) -> Any:
-    """A changed event keeps no null members, wherever they came from."""
-    if not isinstance(document, dict):
-        return document
-    return {name: without_nulls(value) for name, value in document.items() if value is not None}
 
 
 class Event:
