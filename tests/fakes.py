@@ -1,12 +1,14 @@
 """Fakes of the ports, at the height of the Protocol. `tests/contract/` runs one body over each and its real twin."""
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from event_analytics.access import mint_key, record_of
 from event_analytics.errors import LogUnavailable, StoreUnavailable
-from event_analytics.ports import ObjectEntry, Outcome
+from event_analytics.ports import ASK_SECONDS_MAX, FormerVersion, ObjectEntry, Outcome, Reading
 from event_analytics.routing import Record
 
 
@@ -66,6 +68,10 @@ class FakeEventStore:
         self.asked.append((sql, parameters))
         return self.answers.pop(0) if self.answers else []
 
+    def ask(self, sql: str, parameters: Mapping[str, Any], seconds_max: float = ASK_SECONDS_MAX) -> Reading:
+        rows = self.select(sql, parameters)
+        return Reading(rows, rows_read=len(rows), bytes_read=0, elapsed_ms=0.0)
+
     def lines(self, table: str) -> list[dict[str, Any]]:
         """All rows inserted into a table."""
         return [
@@ -74,10 +80,13 @@ class FakeEventStore:
 
 
 class FakeObjectStore:
-    """Keeps objects by name, and never replaces one."""
+    """Keeps objects by name, and what they were before. All were written at `written_at`."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written_at = datetime.now(UTC)
+        self.past: dict[FormerVersion, bytes] = {}
+        self._versions = itertools.count()
 
     def put_new(self, name: str, body: bytes) -> bool:
         is_new = name not in self.objects
@@ -90,10 +99,54 @@ class FakeObjectStore:
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectEntry]:
         for name in sorted(self.objects, key=str.encode):
             if name.startswith(prefix) and name > after:
-                yield ObjectEntry(name, len(self.objects[name]))
+                yield ObjectEntry(name, len(self.objects[name]), self.written_at)
 
     def delete(self, name: str) -> None:
+        self._keep_version(name)
         self.objects.pop(name, None)
+
+    def rewrite(self, name: str, edit: Callable[[bytes], bytes]) -> bool:
+        if name not in self.objects:
+            return False
+        edited = edit(self.objects[name])
+        if edited != self.objects[name]:
+            self._keep_version(name)
+            self.objects[name] = edited
+        return True
+
+    def former(self, prefix: str, after: str = "") -> Iterator[FormerVersion]:
+        for former in sorted(self.past, key=lambda each: each.name.encode()):
+            if former.name.startswith(prefix) and former.name > after:
+                yield former
+
+    def get_former(self, former: FormerVersion) -> bytes | None:
+        return self.past.get(former)
+
+    def forget(self, former: FormerVersion) -> None:
+        self.past.pop(former, None)
+
+    def _keep_version(self, name: str) -> None:
+        if name in self.objects:
+            self.past[FormerVersion(name, str(next(self._versions)))] = self.objects[name]
+
+
+class FakeTopicOffsets:
+    """Ends by topic, and what groups have reached by group and topic; what is not told is 0 in partition 0."""
+
+    def __init__(self) -> None:
+        self.end_of: dict[str, int] = {}
+        self.reached_by: dict[tuple[str, str], int] = {}
+        self.is_down = False
+
+    def ends(self, topic: str) -> dict[int, int]:
+        if self.is_down:
+            raise LogUnavailable("no broker")
+        return {0: self.end_of.get(topic, 0)}
+
+    def reached(self, group: str, topic: str) -> dict[int, int]:
+        if self.is_down:
+            raise LogUnavailable("no broker")
+        return {0: self.reached_by.get((group, topic), 0)}
 
 
 class FakeKeySource:
@@ -116,3 +169,28 @@ class FakeKeySource:
 
     def read(self) -> str:
         return self.secret
+
+
+class FakeAnswerCache:
+    """Keeps values by key and their time to live; `is_down`: knows nothing and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.ttls_ms: dict[str, int] = {}
+        self.claims: set[str] = set()
+        self.is_down = False
+
+    def get(self, key: str) -> bytes | None:
+        return None if self.is_down else self.values.get(key)
+
+    def put(self, key: str, value: bytes, ttl_ms: int) -> None:
+        if not self.is_down:
+            self.values[key], self.ttls_ms[key] = value, ttl_ms
+
+    def claim(self, key: str, ttl_ms: int) -> bool:
+        is_free = self.is_down or key not in self.claims
+        self.claims.add(key)
+        return is_free
+
+    def release(self, key: str) -> None:
+        self.claims.discard(key)

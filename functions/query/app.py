@@ -1,138 +1,157 @@
-"""HTTP reads -> ClickHouse. Every answer is exact: a count over deduplicated rows."""
+"""HTTP reads -> ClickHouse. Every answer is exact: a count over deduplicated rows. Also serves the dashboard."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
-from uuid import UUID
+from functools import lru_cache, partial
+from typing import Any, Final
 
-import msgspec
 from chalice.app import Response
 
-from event_analytics.adapters.chalice_http import answering, new_app
-from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
+from event_analytics.adapters.chalice_http import ANY_CONTENT_TYPE, answering, new_app
+from event_analytics.adapters.clickhouse_event_store import HANGING_SECONDS_MAX, ClickHouseEventStore
+from event_analytics.adapters.dashboard_files import read_dashboard
+from event_analytics.adapters.s3_object_store import HASTY_CLIENT, OBJECTS_UNAVAILABLE, S3ObjectStore
 from event_analytics.adapters.secrets_manager import SecretsManagerSource, read_clickhouse_credentials
 from event_analytics.admission import admit
+from event_analytics.answer_caching import Caching, answer_through, is_cacheable, key_of
+from event_analytics.dashboard_site import Site, answer_asset, answer_page
 from event_analytics.errors import Reason, Refused, StoreUnavailable
-from event_analytics.event import TEXT_KEY_LENGTH_MAX
 from event_analytics.http_exchange import Answer, Request, answer
-from event_analytics.observability import Telemetry
-from event_analytics.ports import EventStore, KeySource
-from event_analytics.reports import (
-    Query,
-    compile_conversation,
-    compile_embeddings,
-    compile_event,
-    compile_latency,
-    compile_top_users,
-    cut_page,
-    describe_event,
-    format_instant,
-    read_cursor,
-    read_limit,
-    refuse_unknown,
-)
+from event_analytics.observability import InvocationLine, Telemetry
+from event_analytics.openapi.document import answer_document
+from event_analytics.pipeline_state import describe_state, read_objects_state, read_stored_state
+from event_analytics.ports import ASK_SECONDS_MAX, EventStore, KeySource, ObjectStore, Reading
+from event_analytics.questions.answering import answer_rows, frame_of
+from event_analytics.questions.asking import read_asked
+from event_analytics.questions.catalog import QUESTIONS
+from event_analytics.questions.parameters import refuse_unknown
+from event_analytics.questions.query import Query
+from event_analytics.questions.question import Asked, Found, Question
 from event_analytics.settings import ObservabilitySettings, QuerySettings
-from event_analytics.windows import Window, read_window
 
-READ_SCOPE = "read"
-REPORT_PARAMETERS = frozenset({"window", "start", "end", "limit"})
-PAGE_PARAMETERS = frozenset({"limit", "cursor"})
+READ_SCOPE: Final = "read"
+HEALTH_SECONDS_MAX: Final = 5.0
+POLL_SECONDS: Final = 0.1  # while a caller waits for an event: a tenth of the time until it usually shows
 
 
 @dataclass(frozen=True)
 class Deps:
-    """What answering needs."""
+    """What answering needs. `clock`: seconds that only grow."""
 
     store: EventStore
+    objects: ObjectStore
     keys: KeySource
     now: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     kafka_durability: str = "replicated"
     cors_origin: str = ""
+    dashboard: Callable[[], Site] = read_dashboard
+    caching: Caching | None = None
 
     @classmethod
     def from_settings(cls, settings: QuerySettings) -> "Deps":
         """The real ones."""
         user, password = read_clickhouse_credentials(settings.clickhouse_secret_id)
         return cls(
-            store=ClickHouseEventStore(settings.clickhouse_url, user, password),
+            store=ClickHouseEventStore(settings.clickhouse_url, user, password, HANGING_SECONDS_MAX),
+            objects=S3ObjectStore(settings.archive_bucket, config=HASTY_CLIENT),
             keys=SecretsManagerSource(settings.keys_secret_id),
             now=lambda: datetime.now(UTC),
             kafka_durability=settings.kafka_durability,
             cors_origin=settings.cors_origin,
+            caching=_caching_of(settings),
         )
 
 
-def handle_top_users(request: Request, deps: Deps) -> Answer:
-    """`users: [{user_id, events}]` by events, with the window's totals."""
-    window, limit = _read_report(request, deps)
-    rows = _select(deps, compile_top_users(window, limit))
-    totals = {name: rows[0][name] if rows else 0 for name in ("events_total", "users_total")}
-    users = [{"user_id": row["user_id"], "events": row["events"]} for row in rows]
-    return _answer_report({"users": users, **totals}, window, deps)
+def _caching_of(settings: QuerySettings) -> Caching | None:
+    if not settings.cache_url:
+        return None
+    from event_analytics.adapters.valkey_answer_cache import ValkeyAnswerCache  # noqa: PLC0415 - most do without it
+
+    ttl_ms = round(float(settings.cache_seconds) * 1_000)
+    return Caching(ValkeyAnswerCache(settings.cache_url), ttl_ms, time.monotonic, time.sleep)
 
 
-def handle_latency(request: Request, deps: Deps) -> Answer:
-    """`latency: [{event_name, events, p50_ms, p95_ms, p99_ms}]` by event name; quantiles are exact."""
-    window, limit = _read_report(request, deps)
-    rows = _select(deps, compile_latency(window, limit))
-    names = ("p50_ms", "p95_ms", "p99_ms")
-    latency = [
-        {
-            "event_name": row["event_name"],
-            "events": row["events"],
-            **dict(zip(names, row["quantiles"], strict=True)),
-        }
-        for row in rows
-    ]
-    return _answer_report({"latency": latency}, window, deps)
+class Meter:
+    """Selects from a store within the time of one answer, and adds up what it costs."""
+
+    def __init__(self, store: EventStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._deadline = clock() + ASK_SECONDS_MAX
+        self.rows_read = 0
+        self.bytes_read = 0
+
+    def select(self, query: Query) -> Reading:
+        """Rows of one query.
+
+        Raises:
+            Refused: query_too_heavy: no time is left.
+        """
+        seconds_left = self._deadline - self._clock()
+        if seconds_left <= 0:
+            raise Refused(Reason.QUERY_TOO_HEAVY, f"the answer takes over {ASK_SECONDS_MAX:.0f} s: ask for less")
+        reading = self._store.ask(query.sql, query.parameters, seconds_left)
+        self.rows_read += reading.rows_read
+        self.bytes_read += reading.bytes_read
+        return reading
 
 
-def handle_conversation(request: Request, deps: Deps) -> Answer:
-    """`events: [...]` of one conversation by (timestamp, id), with `next_cursor`."""
-    admit(request, deps.keys, READ_SCOPE, deps.now())
-    refuse_unknown(request.query, PAGE_PARAMETERS)
-    conversation_id = request.path_parameters["id"]
-    if len(conversation_id) > TEXT_KEY_LENGTH_MAX:
-        raise Refused(Reason.TEXT_TOO_LONG, f"a conversation id has up to {TEXT_KEY_LENGTH_MAX} characters", "id")
-    limit = read_limit(request.query)
-    after = read_cursor(request.query.get("cursor"))
-    rows = _select(deps, compile_conversation(conversation_id, after, limit + 1))
-    events, next_cursor = cut_page(rows, limit)
-    return answer(
-        200,
-        {
-            "events": events,
-            "exact": True,
-            "generated_at": format_instant(deps.now()),
-            "next_cursor": next_cursor,
-        },
-    )
+def handle_question(question: Question, request: Request, deps: Deps, line: InvocationLine) -> Answer:
+    """The answer to one question of the catalogue, kept or made."""
+    now = deps.now()
+    admit(request, deps.keys, READ_SCOPE, now)
+    asked = read_asked(question, request, now)
+    if deps.caching is None or not is_cacheable(question):
+        return _make_answer(question, request, asked, deps, line)
+    make = partial(_make_answer, question, request, asked, deps, line)
+    found = answer_through(deps.caching, key_of(question, request), make)
+    line.note(cache=found.headers["Cache-Status"])
+    return found
 
 
-def handle_event(request: Request, deps: Deps) -> Answer:
-    """The one event, with its embeddings; 404 if there is none yet, 410 if it was deleted."""
-    admit(request, deps.keys, READ_SCOPE, deps.now())
-    refuse_unknown(request.query, frozenset())
-    try:
-        identifier = msgspec.convert(request.path_parameters["id"], UUID)
-    except msgspec.ValidationError:
-        raise Refused(Reason.ID_INVALID, "an id is a UUID", "id") from None
-    rows = _select(deps, compile_event(identifier))
-    if not rows:
-        raise Refused(Reason.EVENT_NOT_FOUND, "there is no event of this id, or it is not loaded yet")
-    if rows[0]["is_deleted"]:
-        raise Refused(Reason.EVENT_DELETED, "the event was deleted")
-    embeddings = _select(deps, compile_embeddings(rows[0])) or [{}]
-    vectors = {name: embeddings[0].get(name) or None for name in ("input_embeddings", "output_embeddings")}
-    return answer(200, {**describe_event(rows[0]), **vectors})
+def _make_answer(question: Question, request: Request, asked: Asked, deps: Deps, line: InvocationLine) -> Answer:
+    started, now = deps.clock(), deps.now()
+    meter = Meter(deps.store, deps.clock)
+    found = _find(question, asked, meter, deps)
+    line.count(rows_read=meter.rows_read, bytes_read=meter.bytes_read)
+    frame = frame_of(asked, found, now, meter.rows_read, (deps.clock() - started) * 1_000)
+    return answer_rows(question, asked, found, frame, request.headers.get("accept", ""))
 
 
-def handle_health(_request: Request, deps: Deps) -> Answer:
+def _find(question: Question, asked: Asked, meter: Meter, deps: Deps) -> Found:
+    """What is found, at once or, if the caller waits for an event, as soon as it shows."""
+    deadline = deps.clock() + asked.options.get("wait_ms", 0) / 1_000
+    while True:
+        try:
+            return question.answer(asked, meter.select)
+        except Refused as refused:
+            if refused.reason is not Reason.EVENT_NOT_FOUND or deps.clock() >= deadline:
+                raise
+        deps.sleep(POLL_SECONDS)
+
+
+def handle_pipeline(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+    """How the pipeline fares; null for what a part that does not answer would know."""
+    now = deps.now()
+    admit(request, deps.keys, READ_SCOPE, now)
+    refuse_unknown(request.query, ())
+    stored, objects = None, None
+    with suppress(StoreUnavailable, Refused):
+        stored = read_stored_state(Meter(deps.store, deps.clock).select, now)
+    with suppress(*OBJECTS_UNAVAILABLE):
+        objects = read_objects_state(deps.objects, now)
+    return answer(200, describe_state(now, stored, objects))
+
+
+def handle_health(_request: Request, deps: Deps, _line: InvocationLine) -> Answer:
     """200 while ClickHouse answers, else 503; says what an acknowledgement of Kafka survives."""
     try:
-        _select(deps, Query("SELECT 1 AS one", {}))
+        deps.store.ask("SELECT 1 AS one", {}, HEALTH_SECONDS_MAX)
     except (StoreUnavailable, Refused):
         status, clickhouse = 503, "unavailable"
     else:
@@ -141,63 +160,60 @@ def handle_health(_request: Request, deps: Deps) -> Answer:
     return answer(status, {"status": state, "clickhouse": clickhouse, "kafka_durability": deps.kafka_durability})
 
 
-def _read_report(request: Request, deps: Deps) -> tuple[Window, int]:
-    now = deps.now()
-    admit(request, deps.keys, READ_SCOPE, now)
-    refuse_unknown(request.query, REPORT_PARAMETERS)
-    return read_window(request.query, now), read_limit(request.query)
+def handle_page(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+    """The dashboard's page, or the one of its files that `?asset=` names."""
+    name = request.query.get("asset")
+    if name is None:
+        return answer_page(deps.dashboard(), request.headers)
+    return answer_asset(deps.dashboard(), name, request.query.get("v"), request.headers)
 
 
-def _select(deps: Deps, query: Query) -> list[dict[str, Any]]:
-    return deps.store.select(query.sql, query.parameters)
-
-
-def _answer_report(rows: dict[str, Any], window: Window, deps: Deps) -> Answer:
-    frame = {
-        "exact": True,
-        "generated_at": format_instant(deps.now()),
-        "start": format_instant(window.start),
-        "end": format_instant(window.end),
-        "next_cursor": None,
-    }
-    return answer(200, {**rows, **frame})
+def handle_openapi(_request: Request, _deps: Deps, _line: InvocationLine) -> Answer:
+    """The API's description."""
+    return answer_document()
 
 
 app = new_app("query")
 
 
-@app.route("/event/{id}", methods=["GET"])
-def get_event(id: str) -> Response:  # noqa: A002, ARG001 - the name stands in the route
-    """Route of one event."""
-    return _answer(handle_event)
+def _add_route(question: Question) -> None:
+    def view(**_path: str) -> Response:
+        return _answer(lambda request, deps, line: handle_question(question, request, deps, line))
+
+    app.route(question.route, methods=[question.method], name=question.name, content_types=ANY_CONTENT_TYPE)(view)
 
 
-@app.route("/conversations/{id}/events", methods=["GET"])
-def get_conversation_events(id: str) -> Response:  # noqa: A002, ARG001 - as above
-    """Route of one conversation."""
-    return _answer(handle_conversation)
+for _question in QUESTIONS:
+    _add_route(_question)
 
 
-@app.route("/reports/top-users", methods=["GET"])
-def get_top_users() -> Response:
-    """Route of the report."""
-    return _answer(handle_top_users)
+@app.route("/reports/pipeline", methods=["GET"], content_types=ANY_CONTENT_TYPE)
+def get_pipeline() -> Response:
+    """Route of the pipeline's state."""
+    return _answer(handle_pipeline)
 
 
-@app.route("/reports/latency", methods=["GET"])
-def get_latency() -> Response:
-    """Route of the report."""
-    return _answer(handle_latency)
-
-
-@app.route("/health", methods=["GET"])
+@app.route("/health", methods=["GET"], content_types=ANY_CONTENT_TYPE)
 def get_health() -> Response:
     """Route that needs no key."""
     return _answer(handle_health)
 
 
-def _answer(handle: Callable[[Request, Deps], Answer]) -> Response:
-    return answering(app, lambda request: handle(request, _deps()), _telemetry().line, _deps().cors_origin)
+@app.route("/openapi.json", methods=["GET"], content_types=ANY_CONTENT_TYPE)
+def get_openapi() -> Response:
+    """Route that needs no key."""
+    return _answer(handle_openapi)
+
+
+@app.route("/", methods=["GET"], content_types=ANY_CONTENT_TYPE)
+def get_page() -> Response:
+    """Route of the dashboard; the page itself asks for a key."""
+    return _answer(handle_page)
+
+
+def _answer(handle: Callable[[Request, Deps, InvocationLine], Answer]) -> Response:
+    line = _telemetry().line
+    return answering(app, lambda request: handle(request, _deps(), line), line, _deps().cors_origin)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from event_analytics.reports import LIMIT_MAX
+from event_analytics.questions.parameters import LIMIT_MAX
 from event_analytics.windows import WINDOW_DAYS_MAX
 from scripts.failures import EndpointWrong, GaveUp, KeyRefused
 from scripts.http_calls import SERVER_ERROR, Answer, HttpCaller, NoAnswer
@@ -63,9 +63,9 @@ class Reader:
         return answer.document() if answer.status == _OK else None
 
     def conversation(self, conversation_id: str) -> list[dict[str, Any]]:
-        """All events of a conversation in the API's order, page by page."""
+        """All events of a conversation in the API's order, page by page, with what was put out."""
         path = f"/conversations/{quote(conversation_id, safe='')}/events"
-        return self._rows(path, {"limit": str(EVENTS_PER_PAGE)}, "events")
+        return self._rows(path, {"limit": str(EVENTS_PER_PAGE), "include": "output"}, "events")
 
     def count_by_user(self, window: Window) -> Counter[str]:
         """Events of each user inside the window, all users: what one answer cannot hold is asked in halves."""

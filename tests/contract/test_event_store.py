@@ -67,6 +67,21 @@ def test_another_token_inserts(counted: Counted) -> None:
     assert counted.count(conversation_id) == 6
 
 
+def test_asking_gives_rows_and_what_they_cost(counted: Counted) -> None:
+    conversation_id = uuid.uuid4().hex
+    counted.store.insert_rows("events", rows(conversation_id, 3), uuid.uuid4().hex)
+    if isinstance(counted.store, FakeEventStore):
+        counted.store.answers = [[{"n": 3}]]
+
+    sql = "SELECT count() AS n FROM events WHERE conversation_id = {c:String}"
+    reading = counted.store.ask(sql, {"c": conversation_id}, seconds_max=10)
+
+    assert reading.rows == [{"n": 3}]
+    assert reading.rows_read > 0
+    assert reading.bytes_read >= 0
+    assert reading.elapsed_ms >= 0
+
+
 def test_years_of_history_fit_one_insert(stack: Any) -> None:
     store = ClickHouseEventStore(stack.connection.clickhouse_url)
     conversation_id = uuid.uuid4().hex
@@ -96,6 +111,8 @@ def test_a_store_that_is_not_there_is_unavailable(unused_port: int) -> None:
         store.select("SELECT 1 AS one", {})
 
     assert str(unavailable.value.reason) == "store_unavailable"
+    with pytest.raises(StoreUnavailable):
+        store.ask("SELECT 1 AS one", {})
     with pytest.raises(StoreUnavailable):
         store.insert_rows("events", rows("c", 1), "token")
 
@@ -170,3 +187,12 @@ def test_what_no_record_can_cause_is_misconfigured_and_comes_again(
     assert isinstance(misconfigured.value, StoreUnavailable)
     with pytest.raises(StoreMisconfigured):
         store.select("SELECT * FROM no_such_table", {})
+
+
+def test_a_statement_that_fails_for_what_a_row_holds_is_rejected_with_its_code(stack: Any) -> None:
+    store = ClickHouseEventStore(stack.connection.clickhouse_url)
+
+    with pytest.raises(StoreRejected) as rejected:
+        store.execute("SELECT jsonMergePatch(materialize({text:String}), '{}')", {"text": "[1]"})
+
+    assert (rejected.value.code, rejected.value.is_known) == (36, False)

@@ -31,6 +31,12 @@ def pack_embedding(embedding: str | list[float] | None, field: str) -> str | Non
     return base64.b64encode(packed).decode()
 
 
+def unpack_embedding(packed: str) -> tuple[float, ...]:
+    """The numbers of an embedding that `pack_embedding` packed."""
+    raw = base64.b64decode(packed)
+    return struct.unpack(f"<{len(raw) // _FLOAT32_BYTES}f", raw)
+
+
 def _unpack_base64(text: str, field: str) -> bytes:
     try:
         packed = base64.b64decode(text, validate=True)

@@ -61,9 +61,16 @@ class Reason(StrEnum):
     WINDOW_INVALID = "window_invalid"
     LIMIT_INVALID = "limit_invalid"
     CURSOR_INVALID = "cursor_invalid"
+    PARAMETER_INVALID = "parameter_invalid"
+    PARAMETER_REPEATED = "parameter_repeated"
     EVENT_NOT_FOUND = "event_not_found"
     EVENT_DELETED = "event_deleted"
+    EMBEDDING_MISSING = "embedding_missing"
     QUERY_TOO_HEAVY = "query_too_heavy"
+    # one call of an operator
+    DEAD_LETTER_NOT_FOUND = "dead_letter_not_found"
+    ERASURE_NOT_FOUND = "erasure_not_found"
+    TOO_MANY_LETTERS = "too_many_letters"
     # not the caller's fault
     LOG_UNAVAILABLE = "log_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -85,11 +92,18 @@ _STATUS_BY_REASON: Final = {
     Reason.EVENT_TOO_LARGE: 413,
     Reason.EVENT_NOT_FOUND: 404,
     Reason.EVENT_DELETED: 410,
+    Reason.EMBEDDING_MISSING: 422,
     Reason.QUERY_TOO_HEAVY: 422,
+    Reason.DEAD_LETTER_NOT_FOUND: 404,
+    Reason.ERASURE_NOT_FOUND: 404,
+    Reason.TOO_MANY_LETTERS: 413,
     Reason.LOG_UNAVAILABLE: 503,
     Reason.STORE_UNAVAILABLE: 503,
     Reason.INTERNAL_ERROR: 500,
 }
+
+# Seconds after which the same request may be answered otherwise: most events show within two of their acknowledgement.
+_RETRY_AFTER_SECONDS: Final = {Reason.EVENT_NOT_FOUND: 1}
 
 
 def status_of(reason: Reason) -> int:
@@ -116,6 +130,11 @@ class Refused(TallystreamError):  # noqa: N818 - it is an answer, not a failure
     def status(self) -> int:
         """HTTP status that stands for the reason."""
         return status_of(self.reason)
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """When to ask again; None if that changes nothing."""
+        return _RETRY_AFTER_SECONDS.get(self.reason)
 
 
 class Unavailable(TallystreamError):  # noqa: N818 - as above

@@ -1,6 +1,7 @@
 """One HTTP request as API Gateway's REST proxy event describes it, and one answer to it. Free of any framework."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -9,10 +10,14 @@ from event_analytics.errors import Reason, Refused, Unavailable
 
 RESPONSE_BYTES_MAX: Final = 4_000_000  # Lambda's 6 MB counts the body escaped inside its answer
 _JSON: Final = "application/json"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Request(NamedTuple):
-    """Header names are lower case. `authorizer`: what API Gateway's authorizer added, else None."""
+    """Header names are lower case. `authorizer`: what API Gateway's authorizer added, else None.
+
+    `query` has the last value of each parameter; `repeated` all values of those that were given more than once.
+    """
 
     route: str
     path_parameters: Mapping[str, str]
@@ -21,10 +26,11 @@ class Request(NamedTuple):
     body: str | None
     is_base64: bool
     authorizer: Mapping[str, Any] | None
+    repeated: Mapping[str, Sequence[str]] = _NOTHING
 
 
 class Answer(NamedTuple):
-    """`body` is JSON text."""
+    """`body` is text, of the type that the headers say."""
 
     status: int
     body: bytes
@@ -34,6 +40,7 @@ class Answer(NamedTuple):
 def read_request(event: Mapping[str, Any]) -> Request:
     """The request inside a REST proxy event (payload version 1.0)."""
     context = event.get("requestContext") or {}
+    multiple = event.get("multiValueQueryStringParameters") or {}
     return Request(
         route=f"{context.get('httpMethod', '')} {context.get('resourcePath', '')}",
         path_parameters=event.get("pathParameters") or {},
@@ -42,6 +49,7 @@ def read_request(event: Mapping[str, Any]) -> Request:
         body=event.get("body"),
         is_base64=bool(event.get("isBase64Encoded")),
         authorizer=context.get("authorizer"),
+        repeated={name: values for name, values in multiple.items() if len(values) > 1},
     )
 
 
@@ -51,8 +59,10 @@ def answer(status: int, document: object, headers: Mapping[str, str] | None = No
 
 
 def answer_refused(refused: Refused) -> Answer:
-    """`{"error": {"reason", "message", "field"?}}` with the status of the reason."""
-    return answer(refused.status, {"error": _describe(refused.reason, refused.message, refused.field)})
+    """`{"error": {"reason", "message", "field"?}}` with the status of the reason, and Retry-After if it may pass."""
+    description = _describe(refused.reason, refused.message, refused.field)
+    wait = refused.retry_after_seconds
+    return answer(refused.status, {"error": description}, {"Retry-After": str(wait)} if wait else None)
 
 
 def answer_unavailable(unavailable: Unavailable) -> Answer:

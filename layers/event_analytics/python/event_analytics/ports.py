@@ -3,9 +3,10 @@
 Every Protocol has a fake in `tests/fakes.py` and a real adapter; one contract test body runs over both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from event_analytics.routing import Record
 
@@ -42,6 +43,18 @@ class DurableLog(Protocol):
         ...
 
 
+ASK_SECONDS_MAX: Final = 20.0  # of the store for one answer; the gateway gives up at 29 s
+
+
+class Reading(NamedTuple):
+    """Rows of a question by column name, and what the store did for them. `elapsed_ms`: its own time."""
+
+    rows: list[dict[str, Any]]
+    rows_read: int
+    bytes_read: int
+    elapsed_ms: float
+
+
 class EventStore(Protocol):
     """ClickHouse as the functions see it."""
 
@@ -52,6 +65,7 @@ class EventStore(Protocol):
 
         Raises:
             StoreUnavailable: they may or may not be in; insert again with the same token.
+            StoreRejected: none is in, for what at least one of them holds.
         """
         ...
 
@@ -60,6 +74,7 @@ class EventStore(Protocol):
 
         Raises:
             StoreUnavailable: it may or may not have run.
+            StoreRejected: it fails for what rows hold that it reads; a part of it may have run.
         """
         ...
 
@@ -72,12 +87,22 @@ class EventStore(Protocol):
         """
         ...
 
+    def ask(self, sql: str, parameters: Mapping[str, Any], seconds_max: float = ASK_SECONDS_MAX) -> Reading:
+        """As `select`, for a caller who waits so long: within the limits of one answer, and with what it cost.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+            Refused: query_too_heavy: it would read or hold too much, or take too long.
+        """
+        ...
+
 
 class ObjectEntry(NamedTuple):
-    """One object of a listing. `size`: bytes."""
+    """One object of a listing. `size`: bytes. `written_at`: last, by the store's clock."""
 
     name: str
     size: int
+    written_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -100,9 +125,79 @@ class ObjectStore(Protocol):
         ...
 
 
+class FormerVersion(NamedTuple):
+    """What an object was before it was overwritten or deleted; a bucket with versioning keeps it for a while."""
+
+    name: str
+    version: str
+
+
+class ErasableStore(ObjectStore, Protocol):
+    """S3 for the one who takes erased records out of objects. Nobody else replaces an object or looks at its past."""
+
+    def rewrite(self, name: str, edit: Callable[[bytes], bytes]) -> bool:
+        """Return once the object is what `edit` makes of its body; False if there is none of that name.
+
+        If somebody else writes it meanwhile, `edit` is asked again with the new body: no write is lost.
+        """
+        ...
+
+    def former(self, prefix: str, after: str = "") -> Iterator[FormerVersion]:
+        """Former versions under a prefix in the order of their names, of those after the name `after` only."""
+        ...
+
+    def get_former(self, former: FormerVersion) -> bytes | None:
+        """The body that it had; None if it is gone."""
+        ...
+
+    def forget(self, former: FormerVersion) -> None:
+        """Return once the former version is gone for good."""
+        ...
+
+
+class TopicOffsets(Protocol):
+    """How far Kafka's topics and their consumer groups are, by partition."""
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The offset that the next record of each partition will get.
+
+        Raises:
+            LogUnavailable: the brokers did not say.
+        """
+        ...
+
+    def reached(self, group: str, topic: str) -> dict[int, int]:
+        """The offset before which the group has nothing left to read.
+
+        Raises:
+            LogUnavailable: as above.
+        """
+        ...
+
+
 class KeySource(Protocol):
     """Where the secret with the API keys is kept."""
 
     def read(self) -> str:
         """JSON text of the secret, at most a minute old."""
+        ...
+
+
+class AnswerCache(Protocol):
+    """Answers kept for a short time, shared by all functions. It never fails: whatever is wrong, it is empty."""
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept under a key; None for nothing."""
+        ...
+
+    def put(self, key: str, value: bytes, ttl_ms: int) -> None:
+        """Keep a value for so many milliseconds, if that can be done."""
+        ...
+
+    def claim(self, key: str, ttl_ms: int) -> bool:
+        """Whether the caller is to make what is missing: False while another is about it, for `ttl_ms` at most."""
+        ...
+
+    def release(self, key: str) -> None:
+        """Give up a claim."""
         ...

@@ -11,6 +11,8 @@ from event_analytics.errors import Reason, Refused
 
 WINDOW_DEFAULT: Final = "24h"
 WINDOW_DAYS_MAX: Final = 1_830  # five years: longer windows are typing errors more often than questions
+TIME_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_MAX: Final = datetime(2100, 1, 1, tzinfo=UTC)  # the store's hours end in 2106
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _WINDOW: Final = re.compile(r"([1-9]\d{0,6})([mhd])")
 
@@ -23,11 +25,12 @@ class Window(NamedTuple):
 
 
 def read_window(query: Mapping[str, str], now: datetime) -> Window:
-    """The window a request asks for; the last 24 hours if it names none. Without `end` it ends now.
+    """The window a request asks for, to the millisecond; the last 24 hours if it names none. Without `end` it ends now.
 
     Raises:
         Refused: window_invalid.
     """
+    now = _to_milliseconds(now)
     if "window" in query:
         if "start" in query or "end" in query:
             raise Refused(Reason.WINDOW_INVALID, "give window, or start and end, not both", "window")
@@ -42,6 +45,9 @@ def read_window(query: Mapping[str, str], now: datetime) -> Window:
         raise Refused(
             Reason.WINDOW_INVALID, f"end lies after start, and at most {WINDOW_DAYS_MAX} days after it", "end"
         )
+    if not (window.start >= TIME_MIN and window.end <= TIME_MAX):
+        message = f"a window lies between the years {TIME_MIN.year} and {TIME_MAX.year}"
+        raise Refused(Reason.WINDOW_INVALID, message, "start")
     return window
 
 
@@ -63,6 +69,16 @@ def _instant(text: str, field: str) -> datetime:
     if instant is None or instant.tzinfo is None:
         raise Refused(Reason.WINDOW_INVALID, f"{field} is RFC 3339 with its offset from UTC, such as Z", field)
     try:
-        return instant.astimezone(UTC)
+        return _to_milliseconds(instant.astimezone(UTC))
     except OverflowError:
         raise Refused(Reason.WINDOW_INVALID, f"{field} lies outside of time", field) from None
+
+
+def _to_milliseconds(instant: datetime) -> datetime:
+    """The instant as the store's clock tells it: what is finer would make a page's window differ from the next's."""
+    return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

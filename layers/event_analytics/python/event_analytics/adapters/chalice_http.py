@@ -51,5 +51,6 @@ def _response_of(answer: Answer, cors_origin: str) -> Response:
     headers: dict[str, Any] = dict(answer.headers)
     if cors_origin:
         headers["Access-Control-Allow-Origin"] = cors_origin
+        headers["Access-Control-Expose-Headers"] = "Next-Cursor, Retry-After"
         headers["Vary"] = "Origin"
     return Response(body=answer.body.decode(), status_code=answer.status, headers=headers)

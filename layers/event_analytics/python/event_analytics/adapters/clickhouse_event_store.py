@@ -10,11 +10,16 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from event_analytics.clickhouse_codes import ErrorKind, classify_code, name_of_code
 from event_analytics.errors import Reason, Refused, StoreMisconfigured, StoreRejected, StoreUnavailable
+from event_analytics.ports import ASK_SECONDS_MAX, Reading
 
 _CONNECT_SECONDS_MAX: Final = 5
 _INSERT_SECONDS_MAX: Final = 60
-_SELECT_SECONDS_MAX: Final = 20  # the gateway gives up at 29 s
+_SELECT_SECONDS_MAX: Final = 20  # a job's statement is small; what is slow comes again
 _SELECT_MEMORY_BYTES_MAX: Final = 4_000_000_000
+HANGING_SECONDS_MAX: Final = 24  # a store that stops no question in time hangs: given up before the gateway does
+_ANSWER_ROWS_READ_MAX: Final = 2_000_000_000  # 20 s of eight cores; refused before it is read
+_ANSWER_BYTES_MAX: Final = 64_000_000  # of one result: an answer takes 4 MB
+_SPILL_BYTES_MIN: Final = _SELECT_MEMORY_BYTES_MAX // 2  # from here on groups go to disk, so that the limit holds
 _TOO_HEAVY_CODES: Final = frozenset({158, 159, 160, 241, 307, 396})  # rows, time, slow, memory, bytes, result
 
 _INSERT_SETTINGS: Final = {
@@ -34,13 +39,43 @@ _SELECT_SETTINGS: Final = {
     "min_table_rows_to_use_projection_index": 0,  # its default of 1,000,000 is per part: point reads would scan
     "output_format_json_quote_64bit_integers": 0,
 }
+_ASK_SETTINGS: Final = {
+    **_SELECT_SETTINGS,
+    "max_rows_to_read": _ANSWER_ROWS_READ_MAX,
+    "max_result_bytes": _ANSWER_BYTES_MAX,
+    "max_bytes_before_external_group_by": _SPILL_BYTES_MIN,
+    "max_bytes_before_external_sort": _SPILL_BYTES_MIN,
+}
+
+
+class _Statistics(msgspec.Struct):
+    elapsed: float
+    rows_read: int
+    bytes_read: int
+
+
+class _Result(msgspec.Struct):
+    """ClickHouse's FORMAT JSON, as far as it is read: the one form whose body says what the query cost."""
+
+    data: list[dict[str, Any]]
+    statistics: _Statistics
 
 
 class ClickHouseEventStore:
-    """One connection pool, opened at the first use and kept between invocations."""
+    """One connection pool, opened at the first use and kept between invocations.
 
-    def __init__(self, url: str, user: str | None = None, password: str | None = None) -> None:
+    `wait_seconds_max`: for any one answer of ClickHouse.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str | None = None,
+        password: str | None = None,
+        wait_seconds_max: int = _INSERT_SECONDS_MAX,
+    ) -> None:
         self._url = url
+        self._wait_seconds_max = wait_seconds_max
         self._credentials: dict[str, Any] = {"username": user, "password": password or ""} if user else {}
         self._client: Client | None = None
 
@@ -53,28 +88,26 @@ class ClickHouseEventStore:
                 table, column_names=columns or None, insert_block=rows, settings=settings, fmt="JSONEachRow"
             )
         except (ClickHouseError, OSError) as error:
-            raise _insert_failure_of(error) from error
+            raise _write_failure_of(error) from error
 
     def select(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """As `EventStore.select`."""
-        try:
-            lines = self._connected().raw_query(
-                sql, parameters=dict(parameters), settings=_SELECT_SETTINGS, fmt="JSONEachRow"
-            )
-        except ClickHouseError as error:
-            if _code_of(error) in _TOO_HEAVY_CODES:
-                raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
-            raise _unavailability_of(error) from error
-        except OSError as error:
-            raise _unavailability_of(error) from error
+        lines = self._query(sql, parameters, _SELECT_SETTINGS, "JSONEachRow")
         return msgspec.json.decode(b"[" + b",".join(lines.splitlines()) + b"]", type=list[dict[str, Any]])
+
+    def ask(self, sql: str, parameters: Mapping[str, Any], seconds_max: float = ASK_SECONDS_MAX) -> Reading:
+        """As `EventStore.ask`."""
+        settings = {**_ASK_SETTINGS, "max_execution_time": round(seconds_max, 3)}
+        result = msgspec.json.decode(self._query(sql, parameters, settings, "JSON"), type=_Result)
+        cost = result.statistics
+        return Reading(result.data, cost.rows_read, cost.bytes_read, cost.elapsed * 1_000)
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         """As `EventStore.execute`."""
         try:
             self._connected().command(sql, parameters=dict(parameters), settings=_EXECUTE_SETTINGS)
         except (ClickHouseError, OSError) as error:
-            raise _unavailability_of(error) from error
+            raise _write_failure_of(error) from error
 
     def command(self, sql: str) -> None:
         """Run a statement that answers nothing, such as a migration's.
@@ -87,13 +120,23 @@ class ClickHouseEventStore:
         except (ClickHouseError, OSError) as error:
             raise _unavailability_of(error) from error
 
+    def _query(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any], form: str) -> bytes:
+        try:
+            return self._connected().raw_query(sql, parameters=dict(parameters), settings=dict(settings), fmt=form)
+        except ClickHouseError as error:
+            if _code_of(error) in _TOO_HEAVY_CODES:
+                raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
+            raise _unavailability_of(error) from error
+        except OSError as error:
+            raise _unavailability_of(error) from error
+
     def _connected(self) -> Client:
         if self._client is None:
             try:
                 self._client = clickhouse_connect.get_client(
                     dsn=self._url,
                     connect_timeout=_CONNECT_SECONDS_MAX,
-                    send_receive_timeout=_INSERT_SECONDS_MAX,
+                    send_receive_timeout=self._wait_seconds_max,
                     autogenerate_session_id=False,
                     query_limit=0,
                     **self._credentials,
@@ -103,8 +146,8 @@ class ClickHouseEventStore:
         return self._client
 
 
-def _insert_failure_of(error: Exception) -> StoreUnavailable | StoreRejected:
-    """What an insert's failure means, by ClickHouse's code alone."""
+def _write_failure_of(error: Exception) -> StoreUnavailable | StoreRejected:
+    """What the failure of an insert or a statement means, by ClickHouse's code alone."""
     code = _code_of(error)
     kind = classify_code(code)
     if code is None or kind in (ErrorKind.RETRYABLE, ErrorKind.DEPLOYMENT):
