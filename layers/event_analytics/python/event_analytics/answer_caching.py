@@ -1,0 +1,75 @@
+"""Answers kept for a few seconds, so that a hundred people at one dashboard ask the store once.
+
+A kept answer was exact when it was made, and says when that was; nothing is kept longer than its seconds. Whoever finds
+none makes it, and one alone: the others wait for it a while. The cache is never needed: its adapter answers "nothing
+here, go on" whatever is wrong with it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from event_analytics.http_exchange import Answer, Request
+from event_analytics.ports import AnswerCache
+from event_analytics.questions.answering import prefers_csv
+from event_analytics.questions.question import Question
+
+CACHED_ROUTES: Final = "/reports/"  # what many ask alike; lists and single events are read by one person each
+CLAIM_MS: Final = 21_000  # an answer takes at most 20 s; a maker that died frees its claim then
+WAIT_SECONDS_MAX: Final = 5.0  # for another's answer; a heavier question is then asked twice
+POLL_SECONDS: Final = 0.02
+_HEADER: Final = "Cache-Status"  # RFC 9211
+_FORM: Final = "tallystream/1"  # of key and value: raise it when either changes
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Answer)
+
+
+class Caching(NamedTuple):
+    """A cache, how long it keeps an answer, and the time: `clock` in seconds that only grow."""
+
+    cache: AnswerCache
+    ttl_ms: int
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def is_cacheable(question: Question) -> bool:
+    """Whether answers to a question are kept."""
+    return question.method == "GET" and question.route.startswith(CACHED_ROUTES)
+
+
+def key_of(question: Question, request: Request) -> str:
+    """Equal for requests that one answer serves. A window such as `24h` counts as it is written, not as it resolves."""
+    form = "csv" if prefers_csv(request.headers.get("accept", "")) else "json"
+    asked = sorted((name, *request.repeated.get(name, (text,))) for name, text in request.query.items())
+    document = msgspec.json.encode([question.name, form, sorted(request.path_parameters.items()), asked])
+    return f"{_FORM}/{hashlib.sha256(document).hexdigest()}"
+
+
+def answer_through(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
+    """The kept answer, else the one that `make` makes, which is kept. What `make` raises is not.
+
+    Its header `Cache-Status` says which (RFC 9211).
+    """
+    deadline = caching.clock() + WAIT_SECONDS_MAX
+    while (kept := caching.cache.get(key)) is None:
+        if caching.cache.claim(key, CLAIM_MS) or caching.clock() >= deadline:
+            return _marked(_make_and_keep(caching, key, make), "fwd=miss")
+        caching.sleep(POLL_SECONDS)
+    return _marked(_decoder.decode(kept), "hit")
+
+
+def _make_and_keep(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
+    try:
+        made = make()
+        caching.cache.put(key, _encoder.encode(made), caching.ttl_ms)
+    finally:
+        caching.cache.release(key)
+    return made
+
+
+def _marked(answer: Answer, outcome: str) -> Answer:
+    return answer._replace(headers={**answer.headers, _HEADER: f"tallystream; {outcome}"})
