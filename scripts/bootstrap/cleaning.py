@@ -17,6 +17,7 @@ MADE = (
     ".tallystream/build",
     ".tallystream/tmp",
     ".aws-sam",
+    "build",  # screenshots of the browser tests
     ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",

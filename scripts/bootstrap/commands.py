@@ -23,7 +23,11 @@ EXIT_FAILED, EXIT_REFUSED, EXIT_NOT_RUNNING, EXIT_INTERRUPTED = 1, 2, 3, 130
 SIGNALLED = 128  # what a shell adds to the number of the signal that ended a program
 # Their values are paths; the programs run in the checkout, whatever folder the person stands in.
 PATH_OPTIONS = ("--file", "--output")
-LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+# Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so three at
+# once keep two cores busy. Which test goes where stands in tests/scheduling.py. ARGS=-n0 runs them one after the other.
+IN_PARALLEL = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
+SDK_MYPY = ("mypy", "--config-file", "sdk/python/pyproject.toml", "sdk/python/src/tallystream")
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), SDK_MYPY)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,19 @@ def _become(*module: str) -> Callable[[Path, Sequence[str]], int]:
     return run
 
 
+def _become_program(venv: str, program: str) -> Callable[[Path, Sequence[str]], int]:
+    """As `_become`, for a script or folder that runs in an environment of its own."""
+
+    def run(root: Path, words: Sequence[str]) -> NoReturn:
+        python = str(steps.python_of(root, venv))
+        os.chdir(root)
+        sys.stdout.flush()
+        arguments = [python, program, *words]
+        os.execve(python, arguments, settings.environment_for_programs())  # noqa: S606 - as above
+
+    return run
+
+
 def _become_if_set_up(*module: str) -> Callable[[Path, Sequence[str]], int]:
     """As `_become`, for commands that must not install anything: where nothing is set up, nothing runs."""
 
@@ -126,7 +143,7 @@ def _lint(root: Path, _: Sequence[str]) -> int:
 def _test(root: Path, words: Sequence[str]) -> int:
     """Run everything even when a linter complains; either failing fails the command."""
     lint_code = _lint(root, ())
-    return _run_module(root, ("pytest", *words)) or lint_code
+    return _run_module(root, ("pytest", *IN_PARALLEL, *words)) or lint_code
 
 
 def _run_module(root: Path, module: Sequence[str]) -> int:
@@ -165,6 +182,12 @@ COMMANDS = (
     Command("test", "lint, then all tests (ARGS='tests/unit -k name')", steps.ALL_STEPS, _test),
     Command("test-long", "the long forms of the tests", steps.ALL_STEPS, _become("pytest", "-m", "long")),
     Command("chaos", "kill parts while events come in, check (SEEDS=10)", steps.DEMO_STEPS, _become("scripts.chaos")),
+    Command(
+        "bench-sdk",
+        "the SDK beside two others on one local sink (ARGS='--rounds 1')",
+        (steps.RUNTIME, steps.BENCH_SDK),
+        _become_program(steps.BENCH_SDK_VENV, "sdk/python/bench"),
+    ),
     Command("rebuild", "fill an empty ClickHouse from the archive", (steps.RUNTIME,), _become("scripts.rebuild")),
     Command("lint", "ruff and mypy", (steps.RUNTIME, steps.TESTS), _lint),
     Command("build", "the layers and functions for AWS (ARGS=--help)", (steps.RUNTIME,), _become("scripts.build")),

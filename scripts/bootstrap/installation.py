@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import steps
+from . import settings, steps
 from .programs import Programs, SetupFailed, SetupRefused, describe_failure
 from .progress import tell
 from .steps import Step
@@ -60,7 +60,7 @@ def carry_out(root: Path, step: Step, programs: Programs) -> None:
     """Install a step's lists into its prepared environment, then write the stamp and take the mark away.
 
     Raises:
-        SetupFailed: pip failed every time.
+        SetupFailed: pip, or the step's program, failed every time.
     """
     mark = steps.building_mark(root, step.venv)
     mark.touch()
@@ -69,6 +69,8 @@ def carry_out(root: Path, step: Step, programs: Programs) -> None:
         if step.installs_checkout and group is step.requirements[-1]:
             arguments += ["-e", str(root)]
         _install(root, step, arguments, programs)
+    if step.program:
+        _run_program(root, step, programs)
     steps.stamp_path(root, step).write_text(steps.stamp_of(root, step), encoding="utf-8")
     mark.unlink()
 
@@ -105,13 +107,23 @@ def _install(root: Path, step: Step, arguments: Sequence[str], programs: Program
     pip = [str(steps.python_of(root, steps.PROJECT_VENV)), "-m", "pip"]
     if step.venv != steps.PROJECT_VENV:
         pip += ["--python", str(steps.python_of(root, step.venv))]
+    _run_patiently(root, step, [*pip, *PIP_INSTALL, *arguments], programs)
+
+
+def _run_program(root: Path, step: Step, programs: Programs) -> None:
+    folder = root / step.venv / steps.BROWSER_FOLDER
+    arguments = [str(root / step.program), settings.npm_registry(), str(folder)]
+    _run_patiently(root, step, [str(steps.python_of(root, step.venv)), *arguments], programs)
+
+
+def _run_patiently(root: Path, step: Step, command: Sequence[str], programs: Programs) -> None:
     log = log_path(root, step.venv)
     for pause in (*programs.retry_pauses_seconds, None):
-        code = programs.run([*pip, *PIP_INSTALL, *arguments], log)
+        code = programs.run(command, log)
         if code == 0:
             return
         if pause is not None and not programs.is_stopping:
-            tell(f"  {step.name}: pip ended with {code}, trying again")
+            tell(f"  {step.name}: ended with {code}, trying again")
             programs.pause(pause)
     raise SetupFailed(describe_failure(f"installing {step.name}", log))
 

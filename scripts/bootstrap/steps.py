@@ -14,12 +14,19 @@ from pathlib import Path
 PROJECT_VENV = ".venv"
 MINISTACK_VENV = ".tallystream/venvs/ministack"
 AWS_TOOLS_VENV = ".tallystream/venvs/aws_tools"
+SCHEMATHESIS_VENV = ".tallystream/venvs/schemathesis"
+CHROMIUM_VENV = ".tallystream/venvs/chromium"
+BENCH_SDK_VENV = ".tallystream/venvs/bench_sdk"
+BROWSER_FOLDER = "browser"  # in that environment; `browser.json` in it says what to start
 STAMP_FORMAT = 1  # raise it when `installation` installs differently, so that older stamps are void
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to set up; `requirements` are installed group by group. Sizes: Linux x86_64, Python 3.11."""
+    """One thing to set up; `requirements` are installed group by group. Sizes: Linux x86_64, Python 3.11.
+
+    `program`: a script that the environment then runs, with npm's registry and the folder that it fills.
+    """
 
     name: str
     purpose: str
@@ -28,6 +35,7 @@ class Step:
     download_mb: int
     free_mb_min: int  # installed size, downloads and pip's cache of them, and room for what the stack writes
     installs_checkout: bool = False
+    program: str = ""
 
 
 RUNTIME = Step(
@@ -44,11 +52,11 @@ RUNTIME = Step(
 )
 TESTS = Step(
     name="tests",
-    purpose="test runner, linters, data frames",
+    purpose="test runner, browser driver, linters, data frames",
     venv=PROJECT_VENV,
     requirements=(("tests/requirements.txt",),),
-    download_mb=140,
-    free_mb_min=1500,
+    download_mb=195,
+    free_mb_min=1700,
 )
 MINISTACK = Step(
     name="ministack",
@@ -66,8 +74,33 @@ AWS_TOOLS = Step(
     download_mb=70,
     free_mb_min=1000,
 )
+SCHEMATHESIS = Step(
+    name="schemathesis",
+    purpose="tester of the API's description",
+    venv=SCHEMATHESIS_VENV,
+    requirements=(("tests/schemathesis.requirements.txt",),),
+    download_mb=15,
+    free_mb_min=200,
+)
+CHROMIUM = Step(
+    name="chromium",
+    purpose="browser of the tests",
+    venv=CHROMIUM_VENV,
+    requirements=(("tests/chromium.requirements.txt",),),
+    download_mb=75,
+    free_mb_min=1000,
+    program="scripts/chromium.py",
+)
+BENCH_SDK = Step(
+    name="bench_sdk",
+    purpose="the SDKs that ours is measured beside",
+    venv=BENCH_SDK_VENV,
+    requirements=(("sdk/python/bench/requirements.txt",),),
+    download_mb=5,
+    free_mb_min=200,
+)
 DEMO_STEPS = (RUNTIME, MINISTACK)
-ALL_STEPS = (RUNTIME, TESTS, MINISTACK, AWS_TOOLS)
+ALL_STEPS = (RUNTIME, TESTS, MINISTACK, AWS_TOOLS, SCHEMATHESIS, CHROMIUM)
 
 
 def find_due_steps(root: Path, steps: Sequence[Step]) -> list[Step]:
@@ -91,7 +124,10 @@ def stamp_of(root: Path, step: Step) -> str:
     names = [name for group in step.requirements for name in group]
     if step.installs_checkout:
         names.append("pyproject.toml")
-        digest.update(str(root).encode())  # the installed checkout is found by its absolute path
+    if step.program:
+        names.append(step.program)
+    if step.installs_checkout or step.program:
+        digest.update(str(root).encode())  # what they leave is found by its absolute path
     for name in names:
         digest.update(b"\0" + (root / name).read_bytes())
     return f"{STAMP_FORMAT} {python_identity()} {digest.hexdigest()}\n"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.bootstrap.settings import environment_for_pip, environment_for_programs, state_dir
+from scripts.bootstrap.settings import environment_for_pip, environment_for_programs, npm_registry, state_dir
 
 
 def test_programs_do_not_see_python_paths_of_the_shell() -> None:
@@ -26,3 +26,12 @@ def test_pip_keeps_index_and_proxy_and_loses_other_targets() -> None:
 def test_state_lies_in_the_checkout_unless_the_person_says_otherwise() -> None:
     assert state_dir(Path("/repo"), {}) == Path("/repo/.tallystream")
     assert state_dir(Path("/repo"), {"TALLYSTREAM_STATE_DIR": "/var/tally"}) == Path("/var/tally")
+
+
+def test_npm_packages_come_from_where_npm_itself_would_take_them(tmp_path: Path) -> None:
+    assert npm_registry({}, tmp_path) == "https://registry.npmjs.org"
+
+    (tmp_path / ".npmrc").write_text("fund=false\nregistry = https://mirror/npm/\n", encoding="utf-8")
+    assert npm_registry({}, tmp_path) == "https://mirror/npm/"
+    assert npm_registry({"npm_config_registry": "https://named"}, tmp_path) == "https://named"
+    assert npm_registry({"NPM_CONFIG_REGISTRY": "https://loud"}, tmp_path) == "https://loud"

@@ -5,17 +5,16 @@ from pathlib import Path
 import pytest
 
 from scripts.bootstrap import steps
-from scripts.bootstrap.steps import ALL_STEPS, DEMO_STEPS, MINISTACK, RUNTIME, TESTS, find_due_steps
+from scripts.bootstrap.steps import ALL_STEPS, CHROMIUM, DEMO_STEPS, MINISTACK, RUNTIME, TESTS, find_due_steps
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout in which every step is done."""
     for step in ALL_STEPS:
-        for name in [name for group in step.requirements for name in group]:
+        for name in [name for group in step.requirements for name in group] + [step.program or "pyproject.toml"]:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(f"# {name}\n", encoding="utf-8")
-    (tmp_path / "pyproject.toml").touch()
     for step in ALL_STEPS:
         python = steps.python_of(tmp_path, step.venv)
         python.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +48,16 @@ def test_project_is_installed_again_when_its_metadata_changes(checkout: Path) ->
     assert find_due_steps(checkout, ALL_STEPS) == [RUNTIME]
 
 
+def test_a_step_is_due_when_its_program_changes(checkout: Path) -> None:
+    (checkout / CHROMIUM.program).write_text("pass\n", encoding="utf-8")
+
+    assert find_due_steps(checkout, ALL_STEPS) == [CHROMIUM]
+
+
 def test_project_is_installed_again_when_the_checkout_has_moved(checkout: Path) -> None:
     moved = checkout.rename(checkout.parent / "moved here")
 
-    assert find_due_steps(moved, ALL_STEPS) == [RUNTIME]
+    assert find_due_steps(moved, ALL_STEPS) == [RUNTIME, CHROMIUM]
 
 
 def test_whole_environment_is_due_when_a_run_was_cut_in_it(checkout: Path) -> None:
