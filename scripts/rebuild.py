@@ -1,9 +1,9 @@
 """Fill an empty ClickHouse from the archive: `python -m scripts.rebuild [--force] [--rate N]`.
 
-Creates the tables by the migrations, sends everything that was ever accepted over `events-replay`, waits until `load`
-has taken it, folds what is pending, and prints rows and time. Live traffic may go on meanwhile. Refuses a ClickHouse
-that has events unless --force is given; even then nothing counts twice. On AWS begin it no sooner than
-ArchiveWindowSeconds after the last event that only the old tables had: by then the archive has it.
+Creates the tables by the migrations, notes in them who was erased, sends everything that was ever accepted over
+`events-replay`, waits until `load` has taken it, folds what is pending, prints rows and time. Live traffic may go on
+meanwhile. Refuses a ClickHouse that has events unless --force is given; even then nothing counts twice. On AWS begin it
+no sooner than ArchiveWindowSeconds after the last event that only the old tables had: by then the archive has it.
 
 Ctrl-C stops after the records that are under way; the same command with --force goes on from there.
 
@@ -19,6 +19,8 @@ from typing import Final
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.clickhouse_schema import apply_pending
+from event_analytics.erasure_index import ErasureIndex
+from event_analytics.erasure_watch import restore_erasures
 from event_analytics.folding import fold_pending
 from event_analytics.replay_journal import ReplayJournal
 from event_analytics.replay_state import ReplayJob, ReplayState
@@ -61,6 +63,7 @@ def rebuild(place: Place, rate: int | None = None, *, is_forced: bool = False) -
     if place.trigger_status_url and wait_until_drained(place.trigger_status_url):
         print("the archive has not got all that is in Kafka: what it gets later is not in this rebuild")
     with place.objects() as objects, place.log(CLIENT_ID) as log:
+        restore_erasures(store, ErasureIndex().read(objects))
         exit_code = run_replay(objects, log, _whole_archive(ReplayJournal(objects), rate))
     if exit_code:
         return exit_code

@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 
 from event_analytics.archive_reading import survey
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.ports import EventLog, ObjectStore
 from event_analytics.replay_journal import ReplayJournal
 from event_analytics.replay_run import Runner, RunResult, Stop
@@ -70,6 +71,7 @@ def run_replay(objects: ObjectStore, log: EventLog, state: ReplayState) -> int:
             sleep=stopping.wait,
             holder=mint_holder(),
             is_over=stopping.is_set,
+            is_kept=ErasureIndex().read(objects).keeps,
             on_progress=advance,
         )
         result = runner.resume(state)
@@ -81,7 +83,9 @@ def rehearse(objects: ObjectStore, log: EventLog, job: ReplayJob) -> int:
     """Read what a job would read, print what it would send and how long that would take; send and store nothing."""
     ahead = survey(objects, ReplayState(job, 0, 0))
     with show_replay("reading", ahead.archived_bytes) as advance:
-        result = Runner(objects, log, time.time, time.sleep, mint_holder(), on_progress=advance).rehearse(job)
+        is_kept = ErasureIndex().read(objects).keeps
+        runner = Runner(objects, log, time.time, time.sleep, mint_holder(), is_kept=is_kept, on_progress=advance)
+        result = runner.rehearse(job)
     counts = result.state.counts
     events = counts.events_sent + counts.changes_sent
     seconds = events / min(job.rate or EVENTS_PER_SECOND_TYPICAL, EVENTS_PER_SECOND_TYPICAL)

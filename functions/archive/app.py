@@ -1,12 +1,13 @@
 """Kafka batch -> S3. Its own consumer group: it fails, and catches up, alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.archive import plan_archive
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.kafka_batch import read_records
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import ObjectStore
@@ -15,10 +16,11 @@ from event_analytics.settings import ArchiveSettings, ObservabilitySettings
 
 @dataclass(frozen=True)
 class Deps:
-    """What archiving needs."""
+    """What archiving needs. `erasures`: what is known of them, kept between invocations."""
 
     objects: ObjectStore
     epoch: str
+    erasures: ErasureIndex = field(default_factory=ErasureIndex)
 
     @classmethod
     def from_settings(cls, settings: ArchiveSettings) -> "Deps":
@@ -27,11 +29,13 @@ class Deps:
 
 
 def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
-    """Write every record of a batch; any error of S3 is raised, and the batch comes again."""
-    for archived in plan_archive(read_records(event), deps.epoch):
+    """Write every record of a batch that was not erased; any error of S3 is raised, and the batch comes again."""
+    erased = deps.erasures.read(deps.objects)
+    for archived in plan_archive(read_records(event), deps.epoch, erased.keeps):
         is_new = deps.objects.put_new(archived.name, archived.body)
         line.count(
             archived_records=archived.records,
+            erased_records=archived.left_out,
             archived_objects=int(is_new),
             repeated_objects=int(not is_new),
             archived_bytes=len(archived.body),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.errors import Reason, Refused
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import EventLog, ObjectStore
@@ -67,14 +68,19 @@ def handle(
 
 
 def _run(payload: Mapping[str, Any], deps: Deps, request_id: str, deadline: float) -> list[RunResult]:
+    is_kept = ErasureIndex().read(deps.objects).keeps  # spares Kafka a copy; loading drops what was erased anyway
     if "jobs" in payload:
         for name in payload["jobs"]:
             if name != RESUME_JOB:
                 raise Refused(Reason.PARAMETER_UNKNOWN, f"there is no job {name}", "jobs")
         if not payload["jobs"]:
             return []
-        return resume_replays(deps.objects, deps.log, deadline, deps.now, deps.sleep, holder=request_id)
-    runner = Runner(deps.objects, deps.log, deps.now, deps.sleep, request_id, is_over=lambda: deps.now() >= deadline)
+        return resume_replays(
+            deps.objects, deps.log, deadline, deps.now, deps.sleep, holder=request_id, is_kept=is_kept
+        )
+    runner = Runner(
+        deps.objects, deps.log, deps.now, deps.sleep, request_id, lambda: deps.now() >= deadline, is_kept=is_kept
+    )
     return [runner.start(read_job(payload, request_id))]
 
 

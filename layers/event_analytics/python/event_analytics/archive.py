@@ -10,7 +10,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -26,6 +26,7 @@ _LINE: Final = re.compile(
     rb'(?:"value":(.*)|"value_base64":"([A-Za-z0-9+/=]*)")\}'
 )
 _NO_VALUE: Final = b"null"
+_text_decoder: Final = msgspec.json.Decoder(str)
 
 
 class ArchiveUnreadable(ValueError):  # noqa: N818 - names the state of the object
@@ -33,18 +34,37 @@ class ArchiveUnreadable(ValueError):  # noqa: N818 - names the state of the obje
 
 
 class ArchiveObject(NamedTuple):
-    """One object to write: name, gzipped body, and how many records it holds."""
+    """One object to write: name, gzipped body, how many records it holds, and how many were left out."""
 
     name: str
     body: bytes
     records: int
+    left_out: int
 
 
-def plan_archive(records: Iterable[KafkaRecord], epoch: str) -> Iterator[ArchiveObject]:
-    """The objects of a batch, ordered by partition and offset, each made only when asked for."""
+class ArchivedLine(NamedTuple):
+    """One line of an object, without its line break, and the record that it holds."""
+
+    line: bytes
+    record: KafkaRecord
+
+
+def keep_all(_record: KafkaRecord) -> bool:
+    """Nobody was erased."""
+    return True
+
+
+def plan_archive(
+    records: Iterable[KafkaRecord], epoch: str, is_kept: Callable[[KafkaRecord], bool] = keep_all
+) -> Iterator[ArchiveObject]:
+    """The objects of a batch, ordered by partition and offset, each made only when asked for.
+
+    `is_kept`: False leaves a record's line out. The name is the same with it and without, so that a batch that comes
+    again after an erasure finds its object, and offsets that were left out on purpose are no gap.
+    """
     for run in runs_of(records):
         for piece in _pieces_of(run.records):
-            yield _object_of(piece, epoch)
+            yield _object_of(piece, epoch, is_kept)
 
 
 def _pieces_of(records: Iterable[KafkaRecord]) -> Iterator[list[KafkaRecord]]:
@@ -63,7 +83,7 @@ def _pieces_of(records: Iterable[KafkaRecord]) -> Iterator[list[KafkaRecord]]:
         yield piece
 
 
-def _object_of(records: list[KafkaRecord], epoch: str) -> ArchiveObject:
+def _object_of(records: list[KafkaRecord], epoch: str, is_kept: Callable[[KafkaRecord], bool]) -> ArchiveObject:
     first, last = records[0], records[-1]
     key = ArchiveKey(
         topic=first.topic,
@@ -74,8 +94,13 @@ def _object_of(records: list[KafkaRecord], epoch: str) -> ArchiveObject:
         last_offset=last.offset,
         digest=digest_of(records, HASH_BYTES),
     )
-    lines = b"\n".join(map(encode_line, records)) + b"\n"
-    return ArchiveObject(key_of(key), gzip.compress(lines, _GZIP_LEVEL, mtime=0), len(records))
+    kept = [encode_line(record) for record in records if is_kept(record)]
+    return ArchiveObject(key_of(key), pack_lines(kept), len(kept), len(records) - len(kept))
+
+
+def pack_lines(lines: Iterable[bytes]) -> bytes:
+    """The body of an object that holds these lines; one may hold none."""
+    return gzip.compress(b"".join(line + b"\n" for line in lines), _GZIP_LEVEL, mtime=0)
 
 
 def encode_line(record: KafkaRecord) -> bytes:
@@ -115,6 +140,15 @@ def read_object(key: ArchiveKey, body: bytes) -> Iterator[KafkaRecord]:
     Raises:
         ArchiveUnreadable: the body or a line is damaged, or a line lies outside the offsets of the name.
     """
+    return (each.record for each in read_lines(key, body))
+
+
+def read_lines(key: ArchiveKey, body: bytes) -> Iterator[ArchivedLine]:
+    """The same with the line of each record.
+
+    Raises:
+        ArchiveUnreadable: as `read_object`.
+    """
     try:
         lines = gzip.decompress(body).split(b"\n")
     except (OSError, EOFError, zlib.error) as error:
@@ -127,7 +161,7 @@ def read_object(key: ArchiveKey, body: bytes) -> Iterator[KafkaRecord]:
         if not following <= record.offset <= key.last_offset:
             raise ArchiveUnreadable(f"{key_of(key)}: offset {record.offset} does not belong here")
         following = record.offset + 1
-        yield record
+        yield ArchivedLine(line, record)
 
 
 def decode_line(line: bytes, topic: str, partition: int) -> KafkaRecord:
@@ -141,9 +175,9 @@ def decode_line(line: bytes, topic: str, partition: int) -> KafkaRecord:
         raise ArchiveUnreadable(f"no line of the archive: {line[:80]!r}")
     offset, timestamp_ms, key_json, key_base64, value_json, value_base64 = match.groups()
     try:
-        key = json.loads(key_json).encode() if key_json is not None else _decode_base64(key_base64)
+        key = _text_decoder.decode(key_json).encode() if key_json is not None else _decode_base64(key_base64)
         value = value_json if value_json is not None else _decode_base64(value_base64)
-    except ValueError as error:
+    except (ValueError, msgspec.MsgspecError) as error:
         raise ArchiveUnreadable(f"no line of the archive: {line[:80]!r}") from error
     return KafkaRecord(
         topic, partition, int(offset), int(timestamp_ms), key, None if value_json == _NO_VALUE else value

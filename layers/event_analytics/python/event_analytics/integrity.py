@@ -2,7 +2,8 @@
 
 Decides and holds the SQL; `integrity_run` reads. An id is judged by all creates of it that the hour's archive holds and
 all rows that ClickHouse has of it, whenever accepted; so a row that an earlier create made is no difference, and an id
-that a change deleted is none. A record that holds no event is a dead letter and is not expected in ClickHouse.
+that a change deleted is none. A record that holds no event is a dead letter and is not expected in ClickHouse; nor is
+one of an erased user, which the archive may still hold while the erasure runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ import msgspec
 from event_analytics.change import decode_stored_change
 from event_analytics.event import decode_stored_event
 from event_analytics.fold import TOMBSTONE_VERSION_MIN, Statement
+from event_analytics.id_lists import IDS_SQL, pack_ids
 from event_analytics.kafka_batch import KafkaRecord
 
 LISTED_MAX: Final = 100  # differences of each kind that are named; all are counted
@@ -31,16 +33,16 @@ SELECT id, user_id, conversation_id, toUnixTimestamp64Milli(timestamp) AS timest
 FROM
 (
     SELECT id, user_id, conversation_id, timestamp, accepted_us, version, is_deleted FROM events
-    WHERE id IN (SELECT arrayJoin({{ids:Array(UUID)}}))
+    WHERE id IN {IDS_SQL}
     ORDER BY id, version DESC, accepted_us
     LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
 )
 SETTINGS {_BY_INDEX}
 """  # noqa: S608 - constants of ours
 
-_CHANGES_OF_IDS: Final = """
-SELECT DISTINCT change_id FROM event_changes WHERE id IN (SELECT arrayJoin({ids:Array(UUID)}))
-"""
+_CHANGES_OF_IDS: Final = f"""
+SELECT DISTINCT change_id FROM event_changes WHERE id IN {IDS_SQL}
+"""  # noqa: S608 - a constant of ours
 
 _COUNT_EVENTS: Final = """
 SELECT count() AS number FROM events
@@ -103,8 +105,8 @@ class Difference(NamedTuple):
 class Report(msgspec.Struct):
     """What a check found. `resolved`: ids sent with several keys of which the first accepted rightly counts.
 
-    `undecodable`: archived records that hold no event or change. `unreadable`: names of damaged objects, whose records
-    the check could not see: what they hold seems extra.
+    `undecodable`: archived records that hold no event or change. `erased`: archived records and rows about to go.
+    `unreadable`: names of damaged objects, whose records the check could not see: what they hold seems extra.
     """
 
     start: datetime
@@ -116,6 +118,7 @@ class Report(msgspec.Struct):
     conflicting: int = 0
     resolved: int = 0
     undecodable: int = 0
+    erased: int = 0
     unreadable: list[str] = []
     listed: list[Difference] = []
 
@@ -186,12 +189,12 @@ def read_change(record: KafkaRecord) -> ArchivedChange | None:
 
 def compile_rows(ids: Sequence[UUID]) -> Statement:
     """The newest row per key of each id, as `group_rows` reads them."""
-    return Statement(_ROWS_OF_IDS, {"ids": [str(identifier) for identifier in ids]})
+    return Statement(_ROWS_OF_IDS, {"ids": pack_ids(ids)})
 
 
 def compile_changes(ids: Sequence[UUID]) -> Statement:
     """The logged changes of the ids: rows {change_id}."""
-    return Statement(_CHANGES_OF_IDS, {"ids": [str(identifier) for identifier in ids]})
+    return Statement(_CHANGES_OF_IDS, {"ids": pack_ids(ids)})
 
 
 def compile_count(span: Span, *, is_changes: bool) -> Statement:

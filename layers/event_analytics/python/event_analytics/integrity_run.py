@@ -11,6 +11,8 @@ from uuid import UUID
 
 from event_analytics.archive_reading import ArchivedBatch, read_archive
 from event_analytics.conflict_settling import settle_ids
+from event_analytics.erasure import Erased, Hit
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.fold import FOLD_IDS_MAX
 from event_analytics.integrity import (
     CHANGE_VERSION_MARGIN_US,
@@ -86,9 +88,10 @@ def check_window(
         StoreUnavailable, Refused, and what the object store raises: nothing is known then.
     """
     report = Report(start, end)
+    erased = ErasureIndex().read(objects)
     for hour_start, hour_end in _hours_of(start, end):
-        _EventsCheck(store, report, listed_max).run(objects, hour_start, hour_end)
-        _ChangesCheck(store, report, listed_max).run(objects, hour_start, hour_end)
+        _EventsCheck(store, report, listed_max, erased).run(objects, hour_start, hour_end)
+        _ChangesCheck(store, report, listed_max, erased).run(objects, hour_start, hour_end)
     return report
 
 
@@ -118,15 +121,20 @@ def _span_of(start: datetime, end: datetime) -> Span:
 class _EventsCheck:
     """One hour's creates against `events`."""
 
-    def __init__(self, store: EventStore, report: Report, listed_max: int) -> None:
+    def __init__(self, store: EventStore, report: Report, listed_max: int, erased: Erased) -> None:
         self._store = store
         self._report = report
         self._listed_max = listed_max
+        self._erased = erased
         self._archived: set[bytes] = set()
         self._odd: set[bytes] = set()  # ids that were judged as differing or resolved: once is enough
 
     def run(self, objects: ObjectStore, start: datetime, end: datetime) -> None:
-        for records in _records_of(objects, EVENTS_TOPIC, start, end, self._report):
+        for archived in _records_of(objects, EVENTS_TOPIC, start, end, self._report):
+            hits, records = _part_erased(archived, self._erased, self._report)
+            self._archived.update(
+                hit.created_id.bytes for hit in hits if hit.created_id
+            )  # their rows may be there still
             creates = [create for record in records if (create := read_create(record)) is not None]
             self._report.undecodable += len(records) - len(creates)
             self._report.archived_events += len(creates)
@@ -157,21 +165,23 @@ class _EventsCheck:
     def _find_extra(self, span: Span) -> None:
         for row in _rows_within(self._store, span, is_changes=False):
             identifier = UUID(row["id"])
-            if identifier.bytes not in self._archived:
+            if identifier.bytes not in self._archived and not _is_going(identifier, self._erased, self._report):
                 self._report.add(Difference(Kind.EXTRA, EVENTS_TOPIC, identifier), self._listed_max)
 
 
 class _ChangesCheck:
     """One hour's changes against their log, `event_changes`."""
 
-    def __init__(self, store: EventStore, report: Report, listed_max: int) -> None:
+    def __init__(self, store: EventStore, report: Report, listed_max: int, erased: Erased) -> None:
         self._store = store
         self._report = report
         self._listed_max = listed_max
+        self._erased = erased
         self._archived: set[bytes] = set()
 
     def run(self, objects: ObjectStore, start: datetime, end: datetime) -> None:
-        for records in _records_of(objects, EVENT_CHANGES_TOPIC, start, end, self._report):
+        for archived in _records_of(objects, EVENT_CHANGES_TOPIC, start, end, self._report):
+            _, records = _part_erased(archived, self._erased, self._report)
             changes = [change for record in records if (change := read_change(record)) is not None]
             self._report.undecodable += len(records) - len(changes)
             self._report.archived_changes += len(changes)
@@ -193,10 +203,27 @@ class _ChangesCheck:
 
     def _find_extra(self, span: Span) -> None:
         for row in _rows_within(self._store, span, is_changes=True):
-            if UUID(row["change_id"]).bytes not in self._archived:
+            identifier = UUID(row["id"])
+            is_archived = UUID(row["change_id"]).bytes in self._archived
+            if not is_archived and not _is_going(identifier, self._erased, self._report):
                 stored = f"change_id={row['change_id']}"
-                difference = Difference(Kind.EXTRA, EVENT_CHANGES_TOPIC, UUID(row["id"]), "", stored)
+                difference = Difference(Kind.EXTRA, EVENT_CHANGES_TOPIC, identifier, "", stored)
                 self._report.add(difference, self._listed_max)
+
+
+def _part_erased(records: list[KafkaRecord], erased: Erased, report: Report) -> tuple[list[Hit], list[KafkaRecord]]:
+    """What erasures take of records, and the records that stay."""
+    found = [(record, erased.find(record)) for record in records]
+    hits = [hit for _, hit in found if hit is not None]
+    report.erased += len(hits)
+    return hits, [record for record, hit in found if hit is None]
+
+
+def _is_going(identifier: UUID, erased: Erased, report: Report) -> bool:
+    """Whether a row that no archived record explains is one of an erased event, which a deletion is about to reach."""
+    is_going = erased.has_id(identifier)
+    report.erased += is_going
+    return is_going
 
 
 def _rows_within(store: EventStore, span: Span, *, is_changes: bool) -> Iterator[dict[str, str]]:

@@ -3,6 +3,9 @@
 One drain at a time (`spool_lease`, and the function's reserved concurrency of 1). It stops at the first record that is
 not acknowledged: what follows could be of the same key. Killed between acknowledgement and deletion, the next one
 publishes the object again and ids remove what came twice. An object that cannot be read stays where it is, counted.
+
+A broker that comes back may be slow, and what is not acknowledged in time is sent again: an append begins small, grows
+with each that succeeds and shrinks with each that does not, so that a slow broker is not kept busy with repetitions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +30,10 @@ _THREADS: Final = 10  # boto3 keeps 10 connections per client; those of more thr
 _CHUNK_BYTES_MAX: Final = 2_000_000  # gzipped: events unpack to some ten times that
 _RECORDS_AT_ONCE: Final = 5_000  # as in the largest request, which fits Kafka's 5 s many times
 _BYTES_AT_ONCE: Final = 4_000_000  # likewise
+_SHARE_FIRST: Final = 1 / 16  # of a group, that is 312 records or 250 kB
+_SHARE_MIN: Final = 1 / 256  # 19 records or 16 kB: a broker that cannot take these in 5 s is as good as away
+_GROWTH: Final = 2.0
+_SHRINKING: Final = 4.0
 _LEFT_COUNT_MAX: Final = 1_000  # one page of a listing; "more than enough to look at" needs no exact number
 
 
@@ -106,8 +113,8 @@ def drain_spool(
         return DrainReport(stopped="another drain holds the lease")
     try:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="drain") as pool:
-            run = _Run(spool, log, keep, pool)
-            run.drain(started_us - _SETTLED_US, lambda: now_us() < started_us + int(seconds_max * 1_000_000))
+            run = _Run(spool, log, keep, pool, lambda: now_us() < started_us + int(seconds_max * 1_000_000))
+            run.drain(started_us - _SETTLED_US)
         return run.report()
     finally:
         spool.delete(lease)
@@ -115,20 +122,27 @@ def drain_spool(
 
 class _Run:
     def __init__(
-        self, spool: ObjectStore, log: EventLog, keep: Callable[[Record], bool], pool: ThreadPoolExecutor
+        self,
+        spool: ObjectStore,
+        log: EventLog,
+        keep: Callable[[Record], bool],
+        pool: ThreadPoolExecutor,
+        has_time: Callable[[], bool],
     ) -> None:
         self._spool = spool
         self._log = log
         self._keep = keep
         self._pool = pool
+        self._has_time = has_time
+        self._share = _SHARE_FIRST
         self._published = self._deleted = self._unreadable = 0
         self._stopped = ""
 
-    def drain(self, settled_us: int, has_time: Callable[[], bool]) -> None:
+    def drain(self, settled_us: int) -> None:
         entries = _settled(self._spool.list(SPOOL_PREFIX), settled_us)
         for chunk in _chunks_of(entries):
             for group in _groups_of(self._read(chunk)):
-                if not has_time():
+                if not self._has_time():
                     self._stopped = "out of time"
                 if self._stopped:
                     return
@@ -164,13 +178,23 @@ class _Run:
             self._deleted += 1
 
     def _append(self, records: Sequence[Record]) -> list[bool]:
-        if not records:
-            return []
-        try:
-            return self._log.append(records)
-        except LogUnavailable as error:
-            self._stopped = f"log unavailable: {error}"
-            return [False] * len(records)
+        """True up to the first record that is not acknowledged, however small the step in which it is sent."""
+        done = 0
+        while done < len(records):
+            step = _step_of(records[done:], self._share)
+            try:
+                acknowledged = self._log.append(step)
+            except LogUnavailable as error:
+                self._stopped = f"log unavailable: {error}"
+                break
+            done += [*acknowledged, False].index(False)
+            if all(acknowledged):
+                self._share = min(1.0, self._share * _GROWTH)
+            elif self._share > _SHARE_MIN and self._has_time():
+                self._share = max(_SHARE_MIN, self._share / _SHRINKING)
+            else:
+                break
+        return [True] * done + [False] * (len(records) - done)
 
 
 def _settled(entries: Iterable[ObjectEntry], settled_us: int) -> Iterator[ObjectEntry]:
@@ -194,6 +218,17 @@ def _chunks_of(entries: Iterable[ObjectEntry]) -> Iterator[list[str]]:
         size += entry.size
     if chunk:
         yield chunk
+
+
+def _step_of(records: Sequence[Record], share: float) -> Sequence[Record]:
+    """The first of the records: as many as make a share of a group, at least one."""
+    first = records[: max(1, int(share * _RECORDS_AT_ONCE))]
+    size = 0
+    for number, record in enumerate(first):
+        size += len(record.value)
+        if number and size > share * _BYTES_AT_ONCE:
+            return first[:number]
+    return first
 
 
 def _groups_of(objects: Iterable[_Spooled]) -> Iterator[list[_Spooled]]:
