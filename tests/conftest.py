@@ -1,16 +1,24 @@
-"""What integration, contract and end-to-end tests share: one embedded stack for the whole run."""
+"""What integration, contract and end-to-end tests share: one embedded stack for the whole run of a process."""
 
 import dataclasses
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import hypothesis
 import pytest
 
 from local_runtime import lag
 from local_runtime.assembly import Tallystream
 from local_runtime.connection import Connection
+from local_runtime.memory_folder import find_memory_folder
 from local_runtime.settings import PORT_SETTINGS, LocalSettings
 from local_runtime.stack import Stack, started
+from tests.scheduling import StackScheduling, check_may_start_stack
+
+DELIVERED_SECONDS_MAX = 100.0  # seconds are enough; other tests and programs may have most of the machine
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,26 @@ class EmbeddedStack:
 
     def wait_until_delivered(self) -> None:
         """Wait until load and archive have taken every record that is in Kafka now."""
-        left = lag.wait_until_drained(self.connection.trigger_status_url)
-        assert left == {}, f"not delivered: {left}\n{self.supervisor.log_of('trigger')}"
+        deadline = time.monotonic() + DELIVERED_SECONDS_MAX
+        while left := lag.wait_until_drained(self.connection.trigger_status_url):
+            assert time.monotonic() < deadline, f"not delivered: {left}\n{self.supervisor.log_of('trigger')}"
+
+
+# No deadline per example: how long one takes says how busy the machine is.
+hypothesis.settings.register_profile("tallystream", deadline=None)
+
+
+def pytest_configure() -> None:
+    """Keep temporary folders in memory where there is room: most of what stacks write is code that they unpack."""
+    hypothesis.settings.load_profile("tallystream")
+    if folder := find_memory_folder():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StackScheduling:
+    """Divide the tests as `scheduling` says where `-n` asks for several processes."""
+    return StackScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +77,15 @@ def local_settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
     """Settings of a stack for tests: free ports, a state of its own, the checkout's environments and layer cache."""
     free_ports = dict.fromkeys(PORT_SETTINGS, 0)
     state_dir = tmp_path_factory.mktemp("stack")
-    return dataclasses.replace(LocalSettings.from_env(), state_dir=state_dir, **free_ports)
+    # The daily summary as often as a schedule may fire, so that a test sees it fire.
+    parameters = {"ReportSchedule": "rate(1 minute)"}
+    return dataclasses.replace(LocalSettings.from_env(), state_dir=state_dir, parameters=parameters, **free_ports)
 
 
 @pytest.fixture(scope="session")
 def stack(local_settings: LocalSettings) -> Iterator[EmbeddedStack]:
     """The embedded stack, started at the first test that asks for it and stopped after the last test."""
+    check_may_start_stack()
     with started(local_settings, Tallystream()) as supervisor:
         yield EmbeddedStack(supervisor)
         supervisor.check()

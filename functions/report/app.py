@@ -1,4 +1,4 @@
-"""Schedule -> what must happen again and again: folding changes that waited, draining the spool, comparing the stores.
+"""Schedule -> what must happen again and again: folding changes that waited, draining the spool, writing summaries.
 
 `{"jobs": ["fold_pending", "drain_spool"]}` runs the named jobs in that order. One that fails does not keep the others
 from running; the invocation fails in the end, and the next minute tries again.
@@ -7,23 +7,39 @@ from running; the invocation fails in the end, and the next minute tries again.
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
+from event_analytics.adapters.kafka_topic_offsets import KafkaTopicOffsets
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
+from event_analytics.adapters.sns_notices import SnsNotices
+from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.erasure import Carried
+from event_analytics.erasure_index import ErasureIndex
+from event_analytics.erasure_journal import RunTaken
+from event_analytics.erasure_run import Eraser
+from event_analytics.erasure_state import Step
+from event_analytics.erasure_watch import created_ids, note_erased_ids
 from event_analytics.errors import TallystreamError
 from event_analytics.folding import fold_pending
+from event_analytics.giving_up import give_up_expired, give_up_refused
 from event_analytics.integrity_run import run_verify
 from event_analytics.observability import InvocationLine, Telemetry
-from event_analytics.ports import EventLog, EventStore, ObjectStore
+from event_analytics.ports import ErasableStore, EventLog, EventStore, Notices, TopicOffsets
+from event_analytics.rollup_building import build_rollups, mend_rollups
 from event_analytics.settings import ObservabilitySettings, ReportSettings
 from event_analytics.spool_drain import run_drain_spool
+from event_analytics.summary import Period, summarize, window_before
+from event_analytics.summary_files import describe_summary, keep_files
 
 FOLD_SECONDS_MAX: Final = 45.0  # leaves room for the drain within the minute that the schedule promises
+SUMMARY_SECONDS_MAX: Final = 120.0  # of one question: nobody waits, and a week has seven days
+ERASE_SECONDS_MAX: Final = 25.0  # likewise; an erasure that needs longer goes on in the next minute
 
 
 class JobsFailed(TallystreamError):  # noqa: N818 - names the outcome
@@ -38,12 +54,16 @@ class JobUnknown(TallystreamError):  # noqa: N818 - as above
 
 @dataclass(frozen=True)
 class Deps:
-    """What the jobs need. `now`: Unix seconds."""
+    """What the jobs need. `now`: Unix seconds. `settle_seconds`: the longest that an invocation of load can last."""
 
     store: EventStore
-    spool: ObjectStore
+    spool: ErasableStore
     log: EventLog
     now: Callable[[], float]
+    offsets: TopicOffsets
+    settle_seconds: float
+    erasures: ErasureIndex = field(default_factory=ErasureIndex)
+    notices: Notices | None = None
 
     @classmethod
     def from_settings(cls, settings: ReportSettings) -> "Deps":
@@ -54,6 +74,9 @@ class Deps:
             spool=S3ObjectStore(settings.archive_bucket),
             log=KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security, "tallystream-report"),
             now=time.time,
+            offsets=KafkaTopicOffsets(settings.kafka_bootstrap, settings.kafka_security, "tallystream-report"),
+            settle_seconds=float(settings.erasure_settle_seconds),
+            notices=SnsNotices(settings.report_topic_arn) if settings.report_topic_arn else None,
         )
 
 
@@ -78,15 +101,30 @@ def handle(payload: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None
 
 
 def run_fold_pending(deps: Deps, line: InvocationLine) -> None:
-    """Fold what is pending; counts pending_ids, folded_ids and expired_ids."""
-    stop = deps.now() + FOLD_SECONDS_MAX
-    report = fold_pending(deps.store, deps.now(), lambda: deps.now() < stop)
-    line.count(pending_ids=report.looked_at, folded_ids=report.folded, expired_ids=len(report.expired))
+    """Fold what is pending, and give up what never will be; counts pending_ids, folded_ids and dead_letters."""
+    started = deps.now()
+    letters = DeadLetterWriter(deps.spool, deps.log)
+
+    def may_go_on() -> bool:
+        return deps.now() < started + FOLD_SECONDS_MAX
+
+    report = fold_pending(deps.store, started, may_go_on)
+    refused = give_up_refused(deps.store, letters, report.refused, int(started * 1_000))
+    expired = give_up_expired(deps.store, letters, report.expired, started, may_go_on)
+    line.count(pending_ids=report.looked_at, folded_ids=report.folded, dead_letters=refused + expired)
 
 
 def run_drain(deps: Deps, line: InvocationLine) -> None:
-    """Publish what was spooled while Kafka was down."""
-    run_drain_spool(deps.spool, deps.log, uuid.uuid4().hex, lambda: int(deps.now() * 1_000_000), line)
+    """Publish what was spooled while Kafka was down and was not erased since."""
+    erased = deps.erasures.read(deps.spool)
+
+    def keep(record: Carried) -> bool:
+        hit = erased.find(record)
+        if hit is not None:
+            note_erased_ids(deps.store, created_ids([hit]))
+        return hit is None
+
+    run_drain_spool(deps.spool, deps.log, uuid.uuid4().hex, lambda: int(deps.now() * 1_000_000), line, keep=keep)
 
 
 def run_integrity_check(deps: Deps, line: InvocationLine) -> None:
@@ -94,10 +132,53 @@ def run_integrity_check(deps: Deps, line: InvocationLine) -> None:
     run_verify(deps.store, deps.spool, line, deps.now())
 
 
+def run_erase(deps: Deps, line: InvocationLine) -> None:
+    """Go on erasing users, unless another is at it; what waits for something goes on in the next minute."""
+    stop = deps.now() + ERASE_SECONDS_MAX
+    eraser = Eraser(
+        deps.store, deps.spool, deps.log, deps.offsets, deps.erasures, deps.now, time.sleep, deps.settle_seconds
+    )
+    try:
+        runs = eraser.run(is_over=lambda: deps.now() >= stop)
+    except RunTaken as taken:
+        line.note(erasure_taken=str(taken))
+        return
+    line.note(erasure_steps=[f"{run.run_id}: {run.step}, round {run.round}" for run in runs])
+    started = min((run.started_ms / 1_000 for run in runs if run.step is not Step.FINISH), default=deps.now())
+    line.count(erasure_age_seconds=deps.now() - started, unreadable_objects=sum(len(run.unreadable) for run in runs))
+
+
+def run_build_rollups(deps: Deps, line: InvocationLine) -> None:
+    """Count closed hours that were written to; counts counted_hours and cleared_counts."""
+    report = build_rollups(deps.store, deps.now, uuid.uuid4)
+    line.count(counted_hours=report.counted, cleared_counts=report.cleared)
+
+
+def run_mend_rollups(deps: Deps, _line: InvocationLine) -> None:
+    """Have hours counted again whose counts are damaged."""
+    mend_rollups(deps.store)
+
+
+def run_summary(period: Period, deps: Deps, line: InvocationLine) -> None:
+    """Keep the summary of the last whole day or week, and tell of it."""
+    window = window_before(period, datetime.fromtimestamp(deps.now(), UTC))
+    summary = summarize(period, window, lambda query: deps.store.ask(query.sql, query.parameters, SUMMARY_SECONDS_MAX))
+    names = keep_files(deps.spool, summary)
+    if deps.notices is not None:
+        deps.notices.publish(*describe_summary(summary, names))
+    line.note(report=names[-1])
+    line.count(report_files=len(names))
+
+
 JOBS: Final[Mapping[str, Callable[[Deps, InvocationLine], None]]] = {
     "fold_pending": run_fold_pending,
     "drain_spool": run_drain,
+    "erase": run_erase,
+    "build_rollups": run_build_rollups,
+    "report_daily": partial(run_summary, Period.DAILY),
+    "report_weekly": partial(run_summary, Period.WEEKLY),
     "verify": run_integrity_check,
+    "mend_rollups": run_mend_rollups,
 }
 
 

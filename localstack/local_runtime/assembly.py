@@ -92,7 +92,8 @@ class Tallystream:
     def drain(self, settings: LocalSettings, report: Report) -> None:
         """Close ingest and wait until load and archive have all that it acknowledged.
 
-        What is not delivered then is lost, as the broker keeps nothing beyond its process; it is reported.
+        What is not delivered then is lost with a broker that keeps nothing beyond its process; it is reported. A
+        durable one delivers it after the next start, so there is nothing to wait for.
         """
         client = aws_session(settings.aws_endpoint).client("lambda")
         try:
@@ -101,6 +102,8 @@ class Tallystream:
             report(f"ingest could not be closed: {error}")
         finally:
             client.close()
+        if settings.kafka_storage != KAFKA_MEMORY:
+            return
         for mapping, records in lag.wait_until_drained(settings.trigger_status_url).items():
             report(f"{mapping} had {'an unknown number of' if records is None else records} records left")
 
@@ -141,6 +144,7 @@ def _deploy(settings: LocalSettings, stream_epoch: str) -> DeployedStack:
         stream_epoch=stream_epoch,
         kafka_durability=settings.kafka_durability,
         stack_name=settings.stack_name,
+        extra=dict(settings.parameters),
     )
     session = aws_session(settings.aws_endpoint)
     return deploy(settings.repository, settings.aws_endpoint, session, wanted, settings.build_cache_dir)

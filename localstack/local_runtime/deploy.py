@@ -27,7 +27,7 @@ __all__ = ["DeployFailed", "DeployedStack", "StackSettings", "deploy", "local_pa
 
 ARTIFACTS_BUCKET = "tallystream-artifacts"
 ARCHIVE_BUCKET_PARAMETER = "ExistingArchiveBucket"
-FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive", "report", "replay")
+FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive", "report", "replay", "admin")
 
 
 class AwsSession(Protocol):
@@ -100,6 +100,8 @@ def local_parameters(settings: StackSettings, target: LayerTarget) -> dict[str, 
         "StreamEpoch": settings.stream_epoch,
         "LoadWindowSeconds": str(settings.load_window_seconds),
         "ArchiveWindowSeconds": str(settings.archive_window_seconds),
+        # No invocation takes longer here, and a person waits for the erasure to be done.
+        "ErasureSettleSeconds": "5",
         # One machine is the limit here, not a bill: a load test must meet the machine's.
         "ThrottleRate": "10000",
         "ThrottleBurst": "10000",

@@ -33,7 +33,10 @@ class InvalidSettings(ValueError):  # noqa: N818 - a name, not a grade
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """One embedded stack, before it is started. A port of 0 means: any free one."""
+    """One embedded stack, before it is started. A port of 0 means: any free one.
+
+    `parameters`: values of the template's parameters that are not the local ones.
+    """
 
     state_dir: Path
     ministack_venv: Path
@@ -45,6 +48,7 @@ class LocalSettings:
     repository: Path = REPOSITORY
     stack_name: str = "tallystream"
     kafka_storage: str = KAFKA_MEMORY
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> LocalSettings:
@@ -64,6 +68,7 @@ class LocalSettings:
         kafka_storage = values.get("TALLYSTREAM_KAFKA_STORAGE") or KAFKA_MEMORY
         if kafka_storage not in {KAFKA_MEMORY, KAFKA_S3}:
             problems.append(f"TALLYSTREAM_KAFKA_STORAGE={kafka_storage!r} is unknown: use {KAFKA_MEMORY} or {KAFKA_S3}")
+        parameters = _read_parameters(values.get("TALLYSTREAM_PARAMETERS") or "", problems)
         if problems:
             raise InvalidSettings("\n".join(problems))
         shared_dir = REPOSITORY / ".tallystream"
@@ -76,6 +81,7 @@ class LocalSettings:
             clickhouse_port=ports["clickhouse_port"],
             trigger_port=ports["trigger_port"],
             kafka_storage=kafka_storage,
+            parameters=parameters,
         )
 
     @property
@@ -107,6 +113,12 @@ class LocalSettings:
     def trigger_status_url(self) -> str:
         """Where the Kafka trigger tells its health and its lag."""
         return f"http://127.0.0.1:{self.trigger_port}"
+
+
+def _read_parameters(text: str, problems: list[str]) -> dict[str, str]:
+    pairs = [pair.strip().partition("=") for pair in text.split(";") if pair.strip()]
+    problems += [f"TALLYSTREAM_PARAMETERS: {name!r} has no value" for name, sign, _ in pairs if not (name and sign)]
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _read_port(values: Mapping[str, str], variable: str, default: int, problems: list[str]) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from event_analytics.erasure_run import CONSUMERS
+from functions.report import app as report
 from local_runtime.build import LayerTarget
 from local_runtime.deploy import StackSettings, local_parameters
 from local_runtime.sam_template import read_template
@@ -32,9 +34,12 @@ ENVIRONMENT = {
     "IngestFunction": {*KAFKA_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "ARCHIVE_BUCKET"},
     "LoadFunction": {*CLICKHOUSE_CLIENT, *KAFKA_CLIENT, "STREAM_EPOCH", "ARCHIVE_BUCKET"},
     "ArchiveFunction": {"ARCHIVE_BUCKET", "STREAM_EPOCH"},
-    "QueryFunction": {*CLICKHOUSE_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "KAFKA_DURABILITY"},
-    "ReportFunction": {*CLICKHOUSE_CLIENT, *KAFKA_CLIENT, "ARCHIVE_BUCKET"},
+    "QueryFunction": {*CLICKHOUSE_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "KAFKA_DURABILITY", "ARCHIVE_BUCKET",
+                      "CACHE_URL", "CACHE_SECONDS"},
+    "ReportFunction": {*CLICKHOUSE_CLIENT, *KAFKA_CLIENT, "ARCHIVE_BUCKET", "ERASURE_SETTLE_SECONDS",
+                       "REPORT_TOPIC_ARN"},
     "ReplayFunction": {*KAFKA_CLIENT, "ARCHIVE_BUCKET"},
+    "AdminFunction": {*KAFKA_CLIENT, "KEYS_SECRET_ID", "CORS_ORIGIN", "ARCHIVE_BUCKET"},
 }
 # Mapping -> its topic and its consumer group.
 STREAMS = {
@@ -54,8 +59,22 @@ ROUTES = {
     ("GET", "/conversations/{id}/events"): "QueryFunction",
     ("GET", "/reports/top-users"): "QueryFunction",
     ("GET", "/reports/latency"): "QueryFunction",
+    ("GET", "/reports/errors"): "QueryFunction",
+    ("GET", "/reports/top-conversations"): "QueryFunction",
+    ("GET", "/reports/volume"): "QueryFunction",
+    ("POST", "/events/similar"): "QueryFunction",
+    ("GET", "/openapi.json"): "QueryFunction",
+    ("GET", "/reports/pipeline"): "QueryFunction",
+    ("GET", "/events"): "QueryFunction",
     ("GET", "/health"): "QueryFunction",
+    ("GET", "/"): "QueryFunction",
+    ("GET", "/dead-letters"): "AdminFunction",
+    ("GET", "/dead-letters/{id}"): "AdminFunction",
+    ("POST", "/dead-letters/redrive"): "AdminFunction",
+    ("DELETE", "/users/{user_id}"): "AdminFunction",
+    ("GET", "/erasures/{id}"): "AdminFunction",
 }
+WITH_USERS = ("raw", "dead-letters", "dead-letters-redriven", "spool", "replays", "erasures", "reports")
 # What may act on every resource, by the statement's Sid, and why nothing narrower will do.
 WILDCARD_REASONS = {
     "PollFromVpc": "EC2's network interface and describe calls take no resource of ours",
@@ -106,7 +125,7 @@ def test_a_mapping_exists_only_where_kafka_triggers(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_a_timeout_and_a_memory_of_its_own(name: str) -> None:
-    behind_gateway = {"AuthorizerFunction", "IngestFunction", "QueryFunction"}
+    behind_gateway = {"AuthorizerFunction", "IngestFunction", "QueryFunction", "AdminFunction"}
     limit = GATEWAY_SECONDS_MAX if name in behind_gateway else KAFKA_SECONDS_MAX
 
     assert 0 < FUNCTIONS[name]["Timeout"] <= limit
@@ -151,7 +170,7 @@ def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> 
     assert FUNCTIONS[name]["ReservedConcurrentExecutions"] == 1
 
 
-def test_health_is_the_only_route_without_a_key() -> None:
+def test_only_health_description_and_the_page_need_no_key() -> None:
     open_paths = [
         event["Properties"]["Path"]
         for function in FUNCTIONS.values()
@@ -160,7 +179,7 @@ def test_health_is_the_only_route_without_a_key() -> None:
     ]
     authorization = RESOURCES["Api"]["Properties"]["Auth"]
 
-    assert open_paths == ["/health"]
+    assert open_paths == ["/health", "/openapi.json", "/"]
     assert authorization["DefaultAuthorizer"] == "KeyAuthorizer"
     assert authorization["AddDefaultAuthorizerToCorsPreflight"] is False
     assert authorization["Authorizers"]["KeyAuthorizer"]["Identity"] == {
@@ -219,26 +238,50 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_every_function_writes_under_its_own_prefix_only() -> None:
+def test_a_function_writes_under_its_own_prefixes_only() -> None:
     written = {
-        name: statement["Resource"]["Fn::Sub"][0]
+        (name, resource["Fn::Sub"][0].removeprefix("arn:${AWS::Partition}:s3:::${Bucket}/"))
         for name, statement in statements()
         if "s3:PutObject" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
     }
 
     assert written == {
-        "IngestFunction": "arn:${AWS::Partition}:s3:::${Bucket}/spool/*",
-        "ReportFunction": "arn:${AWS::Partition}:s3:::${Bucket}/spool/*",
-        "ReplayFunction": "arn:${AWS::Partition}:s3:::${Bucket}/replays/*",
-        "LoadFunction": "arn:${AWS::Partition}:s3:::${Bucket}/dead-letters/*",
-        "ArchiveFunction": "arn:${AWS::Partition}:s3:::${Bucket}/raw/*",
+        ("IngestFunction", "spool/*"),
+        # It erases users, so it writes wherever one may be.
+        *(("ReportFunction", f"{prefix}/*") for prefix in WITH_USERS),
+        ("ReplayFunction", "replays/*"),
+        ("LoadFunction", "dead-letters/*"),
+        ("AdminFunction", "dead-letters-redriven/*"),
+        ("AdminFunction", "erasures/v1/requested/*"),
+        ("ArchiveFunction", "raw/*"),
     }
+
+
+def test_only_the_one_who_erases_may_remove_versions() -> None:
+    removers = {
+        (name, statement["Sid"]) for name, statement in statements() if "s3:DeleteObjectVersion" in statement["Action"]
+    }
+
+    assert removers == {("ReportFunction", "EraseUsers")}
+
+
+def test_every_job_that_is_scheduled_is_one_that_there_is() -> None:
+    events = [each["Properties"] for each in FUNCTIONS["ReportFunction"]["Events"].values()]
+    scheduled = {job for each in events for job in json.loads(each["Input"])["jobs"]}
+
+    assert scheduled == set(report.JOBS)
+
+
+def test_an_erasure_waits_for_every_mapping_and_looks_again_when_load_must_have_ended() -> None:
+    assert sorted(CONSUMERS) == sorted((group, topic) for topic, group in STREAMS.values())
+    assert PARAMETERS["ErasureSettleSeconds"]["Default"] == FUNCTIONS["LoadFunction"]["Timeout"]
 
 
 def test_only_functions_that_check_keys_may_read_them() -> None:
     readers = {name for name, statement in statements() if statement["Sid"] == "ReadKeys"}
 
-    assert readers == {"AuthorizerFunction", "IngestFunction", "QueryFunction"}
+    assert readers == {"AuthorizerFunction", "IngestFunction", "QueryFunction", "AdminFunction"}
 
 
 def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
@@ -261,6 +304,7 @@ def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
         ("KafkaSecurity", "plaintext"),
         ("KafkaDurability", "replicated"),
         ("LoadWindowSeconds", 1),
+        ("ErasureSettleSeconds", 840),
         ("Cors", ""),
         ("ClickHouseSecretId", ""),
         ("ExistingArchiveBucket", ""),
