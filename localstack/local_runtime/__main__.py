@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from local_runtime import interrupts, stack_file
 from local_runtime.connection import Connection
-from local_runtime.lag import read_lag
+from local_runtime.lag import describe_mappings
 from local_runtime.parts import is_healthy
 from local_runtime.ports import PortTaken
 from local_runtime.settings import InvalidSettings, LocalSettings
@@ -50,7 +50,7 @@ def up(settings: LocalSettings, blueprint: Blueprint) -> int:
 
 
 def status(settings: LocalSettings) -> int:
-    """Print a line per part and the lag of each mapping."""
+    """Print a line per part, and the lag and the counts of each mapping."""
     running = StackFile.read(settings.state_dir)
     if running is None:
         print("not running")
@@ -63,8 +63,8 @@ def status(settings: LocalSettings) -> int:
         state, health = "running" if part.is_alive() else "gone", "ok" if is_serving else "no answer"
         print(f"{part.name:<12}{state:<10}{part.pid:>8}{part.port:>7}  {health}")
     connection = Connection.read(settings.state_dir)
-    for mapping, records in read_lag(connection.trigger_status_url).items() if connection else ():
-        print(f"lag of {mapping}: {'unknown' if records is None else records}")
+    for line in describe_mappings(connection.trigger_status_url) if connection else ():
+        print(line)
     print(f"{running.state}, process {running.pid}" + (f", {connection.api_url}" if connection else ""))
     return EXIT_OK if is_all_healthy else EXIT_FAILED
 
@@ -122,6 +122,7 @@ def _serve(stack: Stack, start_seconds: float) -> None:
 def _print_connection(connection: Connection) -> None:
     for name, value in vars(connection).items():
         _say(f"  {name:<20}{value}")
+    _say(f"  {'dashboard':<20}{connection.api_url}/  (open it, enter the read_key)")
 
 
 def _print_running(settings: LocalSettings, error: AlreadyRunning) -> int:

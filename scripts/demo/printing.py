@@ -136,6 +136,7 @@ def print_next_steps(
     for target in targets:
         line = f'  curl -H "Authorization: Bearer $KEY" "$URL{target}"'
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print("  The dashboard is at $URL/: open it in a browser and enter the key.", highlight=False)
 
 
 def _seconds(milliseconds: object) -> str:

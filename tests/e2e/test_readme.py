@@ -32,7 +32,7 @@ def test_each_call_of_the_readme_answers(stack: Any, call: str) -> None:
         )
 
     done = run()
-    while "/conversations/" in call and '"events":[]' in done.stdout and time.monotonic() < deadline:
+    while '"events":[]' in done.stdout and time.monotonic() < deadline:
         done = run()  # what the first call sent is on its way
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"events":[]' not in done.stdout
