@@ -5,7 +5,7 @@ Lambda then delivers the same batch again, and whatever was inserted the first t
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +16,11 @@ from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
 from event_analytics.change import CHANGE_COLUMNS
 from event_analytics.conflict_settling import settle_conflicts
 from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.erasure_watch import ErasureWatch
 from event_analytics.event import decode_stored_event
 from event_analytics.folding import fold_changes
+from event_analytics.giving_up import give_up_refused
+from event_analytics.hour_marks import hours_of, mark_hours
 from event_analytics.isolation import insert_isolated
 from event_analytics.kafka_batch import read_records
 from event_analytics.load import (
@@ -36,12 +39,13 @@ from event_analytics.settings import LoadSettings, ObservabilitySettings
 
 @dataclass(frozen=True)
 class Deps:
-    """What loading needs. `now_us`: Unix microseconds."""
+    """What loading needs. `now_us`: Unix microseconds. `erasures`: what is known of them, kept between invocations."""
 
     store: EventStore
     dead_letters: DeadLetterWriter
     epoch: str
     now_us: Callable[[], int]
+    erasures: ErasureWatch = field(default_factory=ErasureWatch)
 
     @classmethod
     def from_settings(cls, settings: LoadSettings) -> "Deps":
@@ -63,21 +67,27 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
         StoreUnavailable, LogUnavailable: nothing is acknowledged; the batch comes again.
     """
     records = read_records(event)
-    plan = plan_load(records)
+    screened = deps.erasures.screen(deps.store, records)
+    plan = plan_load(screened.kept)
     # Embeddings first: an event that is visible is complete. Changes last: one in the same batch finds its event.
     dead = insert_isolated(deps.store, EMBEDDINGS_TABLE, plan.embedding_rows, deps.epoch, EMBEDDINGS_COLUMNS)
     event_rows = without(plan.event_rows, dead)
     dead_events = insert_isolated(deps.store, EVENTS_TABLE, event_rows, deps.epoch)
-    id_conflicts = settle_conflicts(deps.store, [decode_stored_event(row.line) for row in event_rows])
+    creates = [decode_stored_event(row.line) for row in event_rows]
+    mark_hours(deps.store, hours_of(creates))
+    id_conflicts = settle_conflicts(deps.store, creates)
     dead_changes = insert_isolated(deps.store, CHANGES_TABLE, plan.change_rows, deps.epoch, CHANGE_COLUMNS)
-    fold_changes(deps.store, changed_ids(without(plan.change_rows, dead_changes)))
+    refused = fold_changes(deps.store, changed_ids(without(plan.change_rows, dead_changes)))
     dead += dead_events + dead_changes + plan.dead
-    deps.dead_letters.write(dead, deps.epoch, deps.now_us() // 1_000)
+    now_ms = deps.now_us() // 1_000
+    deps.dead_letters.write(dead, deps.epoch, now_ms)
+    unfoldable = give_up_refused(deps.store, deps.dead_letters, refused, now_ms)
     line.count(
         records=len(records),
+        erased_records=len(screened.hits),
         loaded_events=len(event_rows) - len(dead_events),
         loaded_changes=len(plan.change_rows) - len(dead_changes),
-        dead_letters=len(dead),
+        dead_letters=len(dead) + unfoldable,
         id_conflicts=id_conflicts,
         needs_classification=sum(one.needs_classification for one in dead),
     )

@@ -17,7 +17,7 @@ from event_analytics.folding import fold_changes, fold_pending
 from event_analytics.identifiers import mint_uuid7
 from event_analytics.isolation import LoadRow, insert_isolated
 from event_analytics.load import EMBEDDINGS_COLUMNS, EMBEDDINGS_TABLE, plan_load
-from event_analytics.reports import compile_embeddings, compile_event
+from event_analytics.questions.event import compile_embeddings, compile_event
 from tests.builders import ACCEPTED_MS, ACCEPTED_US, a_record
 
 # Two hours of one conversation, and another conversation in the first hour.

@@ -1,7 +1,8 @@
 """Makes one id one event again, through a store: right after creates were inserted, and for ids a check has found.
 
-Any order of arrival ends with the same survivor: who is inserted last looks last and sees all. Two that settle one id
-at the same moment may leave a tombstone too many if the first accepted came last; the scheduled check settles again.
+Any order of arrival ends with the same survivor: who is inserted last looks last and sees all. Of several that settle
+one id at the same moment, none trusts what it decided: each looks again after it has written, until nothing is left to
+do. Whoever writes last sees the writes of all.
 """
 
 import uuid
@@ -11,19 +12,16 @@ from uuid import UUID
 
 import msgspec
 
-from event_analytics.conflicts import (
-    Create,
-    KeyRows,
-    compile_hiding,
-    compile_lookup,
-    compile_revivals,
-    conflict_candidates,
-    decide,
-)
-from event_analytics.fold import ALL_TIME, FOLD_IDS_MAX, Statement, compile_folds, compile_marks
+from event_analytics.conflict_sql import ROWS_AT_ONCE, compile_hiding, compile_lookup, compile_revivals
+from event_analytics.conflicts import Create, KeyRows, Settlement, conflict_candidates, decide, hours_in_conflict
+from event_analytics.errors import StoreUnavailable
+from event_analytics.fold import FOLD_IDS_MAX, Statement
+from event_analytics.folding import fold_once
+from event_analytics.hour_marks import mark_hours
+from event_analytics.pending_notes import compile_reopening
 from event_analytics.ports import EventStore
 
-_REVIVED_AT_ONCE: Final = 100  # rows held in memory, up to a megabyte each
+_ROUNDS_MAX: Final = 10  # two are enough for one that is alone; each other one may cost a round or two more
 
 
 def settle_conflicts(store: EventStore, creates: Sequence[Create]) -> int:
@@ -47,15 +45,33 @@ def settle_ids(store: EventStore, ids: Sequence[UUID], creates: Sequence[Create]
 
 
 def _settle(store: EventStore, ids: Sequence[UUID], creates: Sequence[Create]) -> int:
+    settled: dict[UUID, None] = {}
+    hours: set[int] = set()
     lookup = compile_lookup(ids)
-    settlement = decide(store.select(lookup.sql, lookup.parameters), creates)
-    for start in range(0, len(settlement.revive), _REVIVED_AT_ONCE):
-        _revive(store, settlement.revive[start : start + _REVIVED_AT_ONCE])
-    _run(store, compile_hiding(settlement))
+    for _ in range(_ROUNDS_MAX):
+        rows = store.select(lookup.sql, lookup.parameters)
+        settlement = decide(rows, creates)
+        hours |= hours_in_conflict(rows, settlement)
+        if settlement.is_empty:
+            break
+        settled |= dict.fromkeys(settlement.ids)
+        mark_hours(store, hours)  # before as well: a check that dies half-way is not called again with the same ids
+        _write(store, settlement)
+    else:
+        raise StoreUnavailable(f"others settle the same ids at the same moment, {_ROUNDS_MAX} times")
+    if settled:
+        fold_once(store, list(settled))
+    mark_hours(store, hours)
+    return len(settled)
+
+
+def _write(store: EventStore, settlement: Settlement) -> None:
     if settlement.ids:
         # Changes that were folded into the row that is hidden now are marked as done: the survivor needs them too.
-        _run(store, [*compile_folds(settlement.ids, ALL_TIME), compile_marks(settlement.ids, ALL_TIME)])
-    return len(settlement.ids)
+        _run(store, compile_reopening(settlement.ids))
+    for start in range(0, len(settlement.revive), ROWS_AT_ONCE):
+        _revive(store, settlement.revive[start : start + ROWS_AT_ONCE])
+    _run(store, compile_hiding(settlement))
 
 
 def _revive(store: EventStore, rows: Sequence[KeyRows]) -> None:

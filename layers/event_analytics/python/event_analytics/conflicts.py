@@ -1,126 +1,24 @@
-"""One id under two sorting keys: which ids could be, which of their rows stays, and the SQL that hides the others.
+"""One id under two sorting keys: which ids could be, and which of their rows stays.
 
 An id that comes with another conversation or another hour of its timestamp is another row of the table and would count
 twice. The first accepted stays; ties go to the smaller key. The others get a tombstone above every version that a fold
 can give, whose order among tombstones is that of acceptance: a key's earliest acceptance survives every merge. A key
 that turns out to be the first accepted after all, because its create came late, loses its tombstone again.
-`conflict_settling` does it.
+`conflict_sql` has the statements, `conflict_settling` runs them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from event_analytics.fold import TOMBSTONE_VERSION_MIN, Statement
+from event_analytics.fold import TOMBSTONE_VERSION_MIN
 from event_analytics.identifiers import timestamp_ms_of
 
 CREATE_VERSION_MAX: Final = 2**52  # of a row that no fold has touched: this minus its acceptance
 # Folds stay below it until the year 2041: 4096 times microseconds.
 _HOUR_SECONDS: Final = 3_600
 _HOUR_MS: Final = 3_600_000
-
-_IDS: Final = "(SELECT arrayJoin({ids:Array(UUID)}))"
-_HOUR: Final = "toUnixTimestamp(toStartOfHour(timestamp))"
-# An index that has to read more rows than this is not used: its default of 1,000,000 is 3,900 ids.
-_BY_INDEX: Final = (
-    "max_projection_rows_to_use_projection_index = 1000000000, min_table_rows_to_use_projection_index = 0"
-)
-_NOT_DEDUPLICATED: Final = (
-    "insert_deduplicate = 0"  # equal rows may have to come again after a tombstone was taken away
-)
-_EVENT_COLUMNS: Final = (
-    "id, user_id, conversation_id, timestamp, event_name, error, latency_ms, input, output, conversation_metadata, "
-    "properties"
-)
-_EMBEDDING_COLUMNS: Final = "id, conversation_id, timestamp, input_embeddings, output_embeddings"
-
-_LOOKUP: Final = f"""
-SELECT id, groupArray((conversation_id, hour, first_us, kept_us, newest)) AS keys
-FROM
-(
-    SELECT id, conversation_id, {_HOUR} AS hour,
-        min(accepted_us) AS first_us, argMax(accepted_us, (version, -accepted_us)) AS kept_us, max(version) AS newest
-    FROM events
-    WHERE id IN {_IDS}
-    GROUP BY id, conversation_id, hour
-)
-GROUP BY id
-HAVING count() > 1 OR max(newest) > {CREATE_VERSION_MAX}
-SETTINGS {_BY_INDEX}
-"""  # noqa: S608 - constants of ours
-
-_ASKED: Final = """
-    SELECT asked.1 AS id, asked.2 AS conversation_id, asked.3 AS hour, asked.4 AS first_us
-    FROM (SELECT arrayJoin(arrayZip({ids:Array(UUID)}, {conversations:Array(String)}, {hours:Array(UInt32)},
-        {firsts:Array(UInt64)})) AS asked)
-"""
-
-
-def _newest_rows(table: str) -> str:
-    return f"""
-    SELECT *, {_HOUR} AS hour FROM {table}
-    WHERE id IN {_IDS}
-    ORDER BY id, version DESC, accepted_us
-    LIMIT 1 BY id, conversation_id, hour
-"""  # noqa: S608 - a name of ours
-
-
-def _event_copies(version: str, is_deleted: str) -> str:
-    columns = ", ".join(f"kept.{name} AS {name}" for name in _EVENT_COLUMNS.split(", "))
-    return f"""
-INSERT INTO events ({_EVENT_COLUMNS}, accepted_us, version, is_deleted)
-SELECT {columns}, asked.first_us, {version}, {is_deleted}
-FROM ({_newest_rows("events")}) AS kept
-INNER JOIN ({_ASKED}) AS asked
-    ON kept.id = asked.id AND kept.conversation_id = asked.conversation_id AND kept.hour = asked.hour
-SETTINGS {_NOT_DEDUPLICATED}
-"""  # noqa: S608 - constants of ours
-
-
-_TOMBSTONE_VERSION: Final = f"{TOMBSTONE_VERSION_MIN} + {CREATE_VERSION_MAX} - asked.first_us"
-# Written where there are no embeddings too: a fold may be about to write some.
-_HIDE_EMBEDDINGS: Final = f"""
-INSERT INTO event_embeddings ({_EMBEDDING_COLUMNS}, accepted_us, version, is_deleted)
-SELECT kept.id, kept.conversation_id, kept.timestamp, vectors.input_embeddings, vectors.output_embeddings,
-    asked.first_us, {_TOMBSTONE_VERSION}, 1
-FROM ({_newest_rows("events")}) AS kept
-INNER JOIN ({_ASKED}) AS asked
-    ON kept.id = asked.id AND kept.conversation_id = asked.conversation_id AND kept.hour = asked.hour
-LEFT JOIN ({_newest_rows("event_embeddings")}) AS vectors
-    ON kept.id = vectors.id AND kept.conversation_id = vectors.conversation_id AND kept.hour = vectors.hour
-SETTINGS {_NOT_DEDUPLICATED}
-"""  # noqa: S608 - constants of ours
-_HIDE: Final = (_event_copies(_TOMBSTONE_VERSION, "1"), _HIDE_EMBEDDINGS)
-_BACKDATE: Final = (_event_copies("kept.version", "kept.is_deleted"),)  # of equal versions the last insert counts
-
-
-def _revived_rows(table: str, columns: str) -> str:
-    """The rows as they shall be: their version lies just below that of the create, which counts if it is there."""
-    names = ", ".join(f"kept.{name} AS {name}" for name in columns.split(", "))
-    return f"""
-SELECT {names}, asked.first_us AS accepted_us, {CREATE_VERSION_MAX} - asked.first_us - 1 AS version, 0 AS is_deleted
-FROM ({_newest_rows(table)}) AS kept
-INNER JOIN ({_ASKED}) AS asked
-    ON kept.id = asked.id AND kept.conversation_id = asked.conversation_id AND kept.hour = asked.hour
-"""  # noqa: S608 - constants of ours
-
-
-def _unhide(table: str) -> str:
-    return f"""
-DELETE FROM {table}
-WHERE id IN {_IDS} AND (id, conversation_id, {_HOUR}) IN (SELECT id, conversation_id, hour FROM ({_ASKED}))
-    AND version >= {TOMBSTONE_VERSION_MIN}
-"""  # noqa: S608 - a name of ours
-
-
-class Revival(NamedTuple):
-    """How hidden rows of one table come back: what they hold, how the tombstones go, and the columns to insert."""
-
-    table: str
-    rows: Statement
-    unhide: Statement
-    columns: tuple[str, ...]
 
 
 class Create(Protocol):
@@ -187,6 +85,11 @@ class Settlement(NamedTuple):
         """The ids whose rows another row wins over from now on."""
         return list({rows.id: None for rows in (*self.hide, *self.revive)})
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.hide or self.revive or self.backdate)
+
 
 def key_of(create: Create) -> Key:
     """The key of the row that a create becomes."""
@@ -212,11 +115,6 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
 def _tells_hour(identifier: UUID, hour: int) -> bool:
     time_ms = timestamp_ms_of(identifier)
     return time_ms is not None and abs(time_ms // _HOUR_MS - hour // _HOUR_SECONDS) <= 1
-
-
-def compile_lookup(ids: Sequence[UUID]) -> Statement:
-    """Ids that stand under several keys or were folded or hidden: rows {id, keys}, as `decide` reads them."""
-    return Statement(_LOOKUP, {"ids": [str(identifier) for identifier in ids]})
 
 
 def decide(rows: Iterable[Mapping[str, Any]], creates: Iterable[Create]) -> Settlement:
@@ -250,30 +148,10 @@ def _settle_id(identifier: UUID, states: Mapping[Key, KeyState], settlement: Set
             settlement.backdate.append(rows)
 
 
-def compile_hiding(settlement: Settlement) -> list[Statement]:
-    """Tombstones, and acceptance times put right. They may run again."""
-    steps = ((_HIDE, settlement.hide), (_BACKDATE, settlement.backdate))
-    return [Statement(sql, _parameters(rows)) for statements, rows in steps if rows for sql in statements]
+def hours_in_conflict(rows: Iterable[Mapping[str, Any]], settlement: Settlement) -> set[int]:
+    """The hours (Unix seconds) of all keys of ids that have several, or that are settled now.
 
-
-def compile_revivals(revived: Sequence[KeyRows]) -> list[Revival]:
-    """For each table: what to hold in memory, and what then takes the tombstones away."""
-    parameters = _parameters(revived)
-    return [
-        Revival(
-            table,
-            Statement(_revived_rows(table, columns), parameters),
-            Statement(_unhide(table), parameters),
-            (*columns.split(", "), "accepted_us", "version", "is_deleted"),
-        )
-        for table, columns in (("event_embeddings", _EMBEDDING_COLUMNS), ("events", _EVENT_COLUMNS))
-    ]
-
-
-def _parameters(rows: Sequence[KeyRows]) -> dict[str, Any]:
-    return {
-        "ids": [str(each.id) for each in rows],
-        "conversations": [each.key.conversation_id for each in rows],
-        "hours": [each.key.hour for each in rows],
-        "firsts": [each.first_us for each in rows],
-    }
+    Of ids that need nothing any more, too: who settled them may have died before it marked the hours (`hour_marks`).
+    """
+    settled = set(settlement.ids)
+    return {hour for row in rows if len(row["keys"]) > 1 or UUID(row["id"]) in settled for _, hour, *_ in row["keys"]}

@@ -6,37 +6,51 @@ changes, so of two folds at once the one that saw more wins, and a create that c
 docs/decisions/0008 tells what simpler schemes get wrong.
 
 A fold writes nothing for an id whose row is not there yet. Whether a change is done is never judged by that: only by a
-row whose version is at least the one that the log asks for.
+row whose version is at least the one that the log asks for. A deleted event keeps its key and nothing of its content.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from event_analytics.id_lists import IDS_MAX, IDS_SQL, pack_ids, rows_of
 from event_analytics.identifiers import timestamp_ms_of
 
-FOLD_IDS_MAX: Final = 10_000  # ids of one statement: 20,000 read 9 MB of the id index at 113 million rows
+FOLD_IDS_MAX: Final = IDS_MAX  # 20,000 read 9 MB of the id index at 113 million rows
 # From here on versions are those of hidden rows (`conflicts`): an id sent under several keys shows one of them.
 TOMBSTONE_VERSION_MIN: Final = 2**63
 _HINT_MARGIN: Final = timedelta(hours=1)  # a client may mint the id and take the time at two moments
+# The granularity of the id index: looking ids up reads a granule for each, so fewer rows than that are better scanned.
+_INDEX_GRANULE_ROWS: Final = 256
 _SCALAR_FIELDS: Final = ("event_name", "error", "latency_ms", "input", "output", "conversation_metadata")
 _VECTOR_FIELDS: Final = ("input_embeddings", "output_embeddings")
 
 # 4096 times the newest version leaves room for the number of changes: more changes, greater version.
 _LOG_VERSION: Final = "max(log.version) * 4096 + least(uniqExact(log.version, log.change_id), 4095)"
-_IDS: Final = "(SELECT arrayJoin({ids:Array(UUID)}))"
+_WITHIN: Final = "timestamp >= {from:DateTime64(3, 'UTC')} AND timestamp < {to:DateTime64(3, 'UTC')}"
 _CURRENT_ROWS: Final = f"""
     SELECT * FROM events
-    WHERE id IN {_IDS}
-        AND timestamp >= {{from:DateTime64(3, 'UTC')}} AND timestamp < {{to:DateTime64(3, 'UTC')}}
+    WHERE id IN {IDS_SQL} AND {_WITHIN}
+    ORDER BY id, version DESC, accepted_us
+    LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
+"""  # noqa: S608 - constants of ours
+
+# Embeddings have no index of ids: the keys of the events lead to them.
+_CURRENT_VECTORS: Final = f"""
+    SELECT * FROM event_embeddings
+    WHERE (toStartOfHour(timestamp), conversation_id, id) IN
+        (SELECT toStartOfHour(timestamp), conversation_id, id FROM events WHERE id IN {IDS_SQL} AND {_WITHIN})
     ORDER BY id, version DESC, accepted_us
     LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
 """  # noqa: S608 - constants of ours
 
 
-def _folded_log(fields: Sequence[str]) -> str:
-    """One row per id: the version its row must have, whether it is deleted, and per field whether and what is set."""
+def _folded_log(fields: Sequence[str], changes: str = "") -> str:
+    """One row per id: the version its row must have, whether it is deleted, and per field whether and what is set.
+
+    `changes`: a further condition on the rows of the log, "" for all of the id's.
+    """
     # argMax skips NULL, so a cleared field would keep its old value: the tuple carries the NULL through.
     last_values = ",\n        ".join(
         f"argMaxIf(tuple({field}), (log.version, log.change_id), has(fields, '{field}')).1 AS new_{field},\n"
@@ -48,14 +62,14 @@ def _folded_log(fields: Sequence[str]) -> str:
         {last_values},
         arrayMap(x -> x.3, arraySort(groupUniqArrayIf((log.version, log.change_id, patch), patch != ''))) AS patches
     FROM event_changes AS log
-    WHERE id IN {_IDS}
+    WHERE id IN {IDS_SQL} {changes}
     GROUP BY id
 """  # noqa: S608 - constants of ours
 
 
-_FOLD_EVENTS: Final = f"""
-INSERT INTO events (id, user_id, conversation_id, timestamp, accepted_us, event_name, error, latency_ms, input, output,
-    conversation_metadata, properties, version, is_deleted)
+def _folded_rows(changes: str = "") -> str:
+    """The SELECT of the rows as a fold makes them, whether they are needed or not. `changes`: as above."""
+    return f"""
 SELECT row.id, row.user_id, row.conversation_id, row.timestamp, row.accepted_us,
     if(has_event_name, assumeNotNull(new_event_name), row.event_name),
     if(has_error, ifNull(new_error, ''), row.error),
@@ -68,8 +82,34 @@ SELECT row.id, row.user_id, row.conversation_id, row.timestamp, row.accepted_us,
             patches, if(row.properties = '', '{{}}', row.properties))),
     log_version, greatest(log_deleted, row.is_deleted)
 FROM ({_CURRENT_ROWS}) AS row
-INNER JOIN ({_folded_log(_SCALAR_FIELDS)}) AS folded ON row.id = folded.id
+INNER JOIN ({_folded_log(_SCALAR_FIELDS, changes)}) AS folded ON row.id = folded.id
+"""  # noqa: S608 - constants of ours
+
+
+_FOLD_EVENTS: Final = f"""
+INSERT INTO events (id, user_id, conversation_id, timestamp, accepted_us, event_name, error, latency_ms, input, output,
+    conversation_metadata, properties, version, is_deleted)
+{_folded_rows()}
 WHERE folded.log_version > row.version
+"""
+
+# All columns are computed, none is written, whatever version the row has by now.
+_TRY_FOLD: Final = f"""
+SELECT count() FROM ({_folded_rows(f"AND change_id IN {rows_of('changes')}")}) WHERE NOT ignore(*)
+"""  # noqa: S608 - constants of ours
+
+_PLAN: Final = f"""
+SELECT groupArrayIf(id, is_deleted = 0) AS kept, groupArrayIf(id, is_deleted = 1) AS deleted,
+    groupArrayIf(id, is_deleted = 0 AND has_vectors) AS embedded,
+    (SELECT count() FROM event_embeddings) > 0 AS has_embeddings
+FROM
+(
+    SELECT id, max(log.is_deleted) AS is_deleted,
+        max(hasAny(fields, {list(_VECTOR_FIELDS)})) AS has_vectors
+    FROM event_changes AS log
+    WHERE id IN {IDS_SQL}
+    GROUP BY id
+)
 """  # noqa: S608 - constants of ours
 
 _FOLD_EMBEDDINGS: Final = f"""
@@ -81,17 +121,28 @@ SELECT row.id, row.conversation_id, row.timestamp, row.accepted_us,
     log_version, greatest(log_deleted, row.is_deleted)
 FROM ({_CURRENT_ROWS}) AS row
 INNER JOIN ({_folded_log(_VECTOR_FIELDS)}) AS folded ON row.id = folded.id
-LEFT JOIN
-(
-    SELECT * FROM event_embeddings
-    WHERE id IN {_IDS}
-        AND timestamp >= {{from:DateTime64(3, 'UTC')}} AND timestamp < {{to:DateTime64(3, 'UTC')}}
-    ORDER BY id, version DESC, accepted_us
-    LIMIT 1 BY id, conversation_id, toStartOfHour(timestamp)
-) AS vectors
+LEFT JOIN ({_CURRENT_VECTORS}) AS vectors
     ON row.id = vectors.id AND row.conversation_id = vectors.conversation_id AND row.timestamp = vectors.timestamp
-WHERE folded.log_version > vectors.version AND (has_input_embeddings OR has_output_embeddings OR vectors.version > 0)
+WHERE folded.log_version > vectors.version AND (has_input_embeddings OR has_output_embeddings)
 """  # noqa: S608 - constants of ours
+
+
+def _bury(table: str, columns: str, current_rows: str) -> str:
+    """Deletes win whatever else the log says, so no content is read and none is kept."""
+    return f"""
+INSERT INTO {table} (id, {columns}, version, is_deleted)
+SELECT row.id, {", ".join(f"row.{name}" for name in columns.split(", "))}, folded.log_version, 1
+FROM ({current_rows}) AS row
+INNER JOIN
+(
+    SELECT id, {_LOG_VERSION} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
+) AS folded ON row.id = folded.id
+WHERE folded.log_version > row.version
+"""  # noqa: S608 - constants of ours
+
+
+_BURY_EMBEDDINGS: Final = _bury("event_embeddings", "conversation_id, timestamp, accepted_us", _CURRENT_VECTORS)
+_BURY_EVENTS: Final = _bury("events", "user_id, conversation_id, timestamp, accepted_us", _CURRENT_ROWS)
 
 # The changes and the version they ask for come from one read: another could see a change that the first did not.
 _MARK_FOLDED: Final = f"""
@@ -101,7 +152,7 @@ FROM
 (
     SELECT id, {_LOG_VERSION} AS log_version, groupUniqArray(log.change_id) AS changes
     FROM event_changes AS log
-    WHERE id IN {_IDS}
+    WHERE id IN {IDS_SQL}
     GROUP BY id
 ) AS folded
 INNER JOIN
@@ -111,25 +162,28 @@ INNER JOIN
 WHERE current.row_version >= folded.log_version
 """  # noqa: S608 - constants of ours
 
-_INSERT_PENDING: Final = f"""
-INSERT INTO pending_changes (id, change_id, is_folded)
-SELECT id, change_id, 0 FROM event_changes WHERE id IN {_IDS}
+# Hours of all rows, also of those that another fold wrote: it may have died before it marked them (`hour_marks`). A key
+# that is hidden shows nothing, so nothing counts as folded that only its row holds.
+_CHECK: Final = f"""
+SELECT groupUniqArrayArray(current.hours) AS hours,
+    groupArrayIf(id, current.row_version < folded.log_version) AS unfolded
+FROM
+(
+    SELECT id, {_LOG_VERSION} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
+) AS folded
+LEFT JOIN
+(
+    SELECT id, maxIf(newest, newest < {TOMBSTONE_VERSION_MIN}) AS row_version, groupUniqArray(hour) AS hours
+    FROM
+    (
+        SELECT id, toUnixTimestamp(toStartOfHour(timestamp)) AS hour, max(version) AS newest
+        FROM events
+        WHERE id IN {IDS_SQL} AND {_WITHIN}
+        GROUP BY id, conversation_id, hour
+    )
+    GROUP BY id
+) AS current ON folded.id = current.id
 """  # noqa: S608 - constants of ours
-
-_UNFOLDED: Final = """
-SELECT DISTINCT id
-FROM (SELECT id, change_id FROM pending_changes WHERE id IN {ids:Array(UUID)}
-      GROUP BY id, change_id HAVING max(is_folded) = 0)
-"""
-
-_PENDING_PAGE: Final = """
-SELECT id, toUnixTimestamp(min(noted_at)) AS waiting_since
-FROM (SELECT id, change_id, min(noted_at) AS noted_at FROM pending_changes WHERE id > {after:UUID}
-      GROUP BY id, change_id HAVING max(is_folded) = 0)
-GROUP BY id
-ORDER BY id
-LIMIT {limit:UInt32}
-"""
 
 
 class Statement(NamedTuple):
@@ -144,6 +198,18 @@ class TimeRange(NamedTuple):
 
     start: datetime
     end: datetime
+
+
+class FoldPlan(NamedTuple):
+    """What the log asks for. `kept`: ids to fold; `embedded`: those of them whose embeddings change; `deleted`: ids.
+
+    `has_embeddings`: whether any event has some.
+    """
+
+    kept: Sequence[UUID]
+    deleted: Sequence[UUID]
+    embedded: Sequence[UUID]
+    has_embeddings: bool
 
 
 ALL_TIME: Final = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC))
@@ -161,36 +227,50 @@ def hint_of(ids: Sequence[UUID]) -> TimeRange | None:
     return TimeRange(min(known) - _HINT_MARGIN, max(known) + _HINT_MARGIN)
 
 
-def compile_pending(ids: Sequence[UUID]) -> Statement:
-    """Notes that the changes of the ids may not be folded yet. Runs after the changes are in, before the fold."""
-    return Statement(_INSERT_PENDING, _parameters(ids))
+def compile_plan(ids: Sequence[UUID]) -> Statement:
+    """What the log asks for, as `plan_of` reads it."""
+    return Statement(_PLAN, {"ids": pack_ids(ids)})
 
 
-def compile_folds(ids: Sequence[UUID], where: TimeRange) -> list[Statement]:
+def plan_of(rows: Sequence[Mapping[str, Any]]) -> FoldPlan:
+    """The plan in the answer."""
+    if not rows:
+        return FoldPlan([], [], [], has_embeddings=False)
+    kept, deleted, embedded = ([UUID(each) for each in rows[0][name]] for name in ("kept", "deleted", "embedded"))
+    return FoldPlan(kept, deleted, embedded, bool(rows[0]["has_embeddings"]))
+
+
+def compile_folds(plan: FoldPlan, where: TimeRange) -> list[Statement]:
     """Embeddings first: an event whose row is folded is complete."""
-    return [Statement(sql, _parameters(ids, where)) for sql in (_FOLD_EMBEDDINGS, _FOLD_EVENTS)]
+    steps = (
+        (_FOLD_EMBEDDINGS, plan.embedded),
+        (_BURY_EMBEDDINGS, plan.deleted if plan.has_embeddings else ()),
+        (_BURY_EVENTS, plan.deleted),
+        (_FOLD_EVENTS, plan.kept),
+    )
+    return [_within(sql, ids, where) for sql, ids in steps if ids]
+
+
+def compile_trial(identifier: UUID, change_ids: Sequence[UUID]) -> Statement:
+    """Computes the row of an id with these of its changes only, and writes nothing: refused if a fold of them is."""
+    sql, parameters = _within(_TRY_FOLD, [identifier], ALL_TIME)
+    return Statement(sql, {**parameters, "changes": pack_ids(change_ids)})
+
+
+def compile_check(ids: Sequence[UUID], where: TimeRange) -> Statement:
+    """One row {hours, unfolded}: hours of the ids' rows, Unix seconds; ids whose row is not what the log asks for."""
+    return _within(_CHECK, ids, where)
 
 
 def compile_marks(ids: Sequence[UUID], where: TimeRange) -> Statement:
     """Marks as folded what a row shows to be folded."""
-    return Statement(_MARK_FOLDED, _parameters(ids, where))
+    return _within(_MARK_FOLDED, ids, where)
 
 
-def compile_unfolded(ids: Sequence[UUID]) -> Statement:
-    """Which of the ids have changes that are not marked as folded: rows {id}."""
-    return Statement(_UNFOLDED, _parameters(ids))
-
-
-def compile_pending_page(after: UUID, limit: int) -> Statement:
-    """The next ids, in the store's order, that have unfolded changes: rows {id, waiting_since}, Unix seconds."""
-    return Statement(_PENDING_PAGE, {"after": str(after), "limit": limit})
-
-
-def _parameters(ids: Sequence[UUID], where: TimeRange | None = None) -> dict[str, Any]:
-    parameters: dict[str, Any] = {"ids": [str(identifier) for identifier in ids]}
-    if where is not None:
-        parameters |= {"from": _clickhouse_time(where.start), "to": _clickhouse_time(where.end)}
-    return parameters
+def _within(sql: str, ids: Sequence[UUID], where: TimeRange) -> Statement:
+    settings = f"SETTINGS min_table_rows_to_use_projection_index = {len(ids) * _INDEX_GRANULE_ROWS}"
+    times = {"from": _clickhouse_time(where.start), "to": _clickhouse_time(where.end)}
+    return Statement(f"{sql}{settings}", {"ids": pack_ids(ids), **times})
 
 
 def _clickhouse_time(instant: datetime) -> str:

@@ -1,0 +1,48 @@
+"""Marks of hours that were written to: what tells a rollup that its count of an hour is no longer all there is.
+
+Whoever writes rows into `events` marks their hours once the insert has returned, and before the batch is acknowledged.
+A writer that dies in between is called again with the same batch, so it marks the hours of what it was asked to write,
+not only of what it finds still to be done. One mark too many costs a recount, one too few would cost a wrong answer.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Protocol
+
+from event_analytics.ports import EventStore
+
+HOUR_SECONDS: Final = 3_600
+
+_MARK: Final = """
+INSERT INTO hour_marks (hour)
+SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC')
+"""
+
+
+class Timed(Protocol):
+    """What of a create tells its hour; `event.StoredEvent` is one."""
+
+    @property
+    def timestamp(self) -> datetime:
+        """UTC."""
+        ...
+
+
+def hour_of(instant: datetime) -> int:
+    """The hour that an instant lies in, as the Unix second of its start."""
+    return int(instant.timestamp()) // HOUR_SECONDS * HOUR_SECONDS
+
+
+def hours_of(creates: Iterable[Timed]) -> set[int]:
+    """The hours that creates are written to."""
+    return {hour_of(create.timestamp) for create in creates}
+
+
+def mark_hours(store: EventStore, hours: Iterable[int]) -> None:
+    """Return once each hour (Unix seconds of its start) is marked; none is no call.
+
+    Raises:
+        StoreUnavailable: they may or may not be.
+    """
+    if asked := sorted(set(hours)):
+        store.execute(_MARK, {"hours": asked})

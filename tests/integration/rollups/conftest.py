@@ -1,0 +1,21 @@
+"""A ClickHouse of its own with the product's tables: these tests count every hour that any test has written to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
+from event_analytics.adapters.clickhouse_schema import apply_pending
+from tests.integration.clickhouse_server.conftest import end, start
+
+MIGRATIONS = Path(__file__).resolve().parents[3] / "schema" / "migrations"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseEventStore]:
+    running = start(tmp_path_factory.mktemp("clickhouse"))
+    store = ClickHouseEventStore(f"http://127.0.0.1:{running.port}/default")
+    apply_pending(store, MIGRATIONS, lambda _name: None)
+    yield store
+    end(running)
