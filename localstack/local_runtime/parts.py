@@ -118,6 +118,7 @@ def describe_trigger(settings: LocalSettings, scratch_dir: Path) -> Part:
         "--stack-name": settings.stack_name,
         "--endpoint-url": settings.aws_endpoint,
         "--bootstrap-servers": settings.kafka_bootstrap,
+        "--kafka": "tansu",
         "--status-port": str(settings.trigger_port),
     }
     flat = [word for pair in arguments.items() for word in pair]

@@ -1,6 +1,9 @@
 """Lambda's Kafka event source mapping for any endpoint that speaks Lambda Invoke.
 
-The flow of a mapping is the list of its modules: `template` or a JSON text gives `mapping`s; for each, `runner`
-turns the wheel: `poller` (records from Kafka) -> `event_shape` (AWS's bytes) -> `batching` (what makes one
-invocation) -> `invoker` (Lambda) -> commit. `status` tells how far each is.
+What a mapping is: `properties` reads a `mapping` from the command line, a `template` with its `stack`, the endpoint's
+own list (`lambda_mappings`) or `mapping_api`. What happens to a record, module by module: `consumer` and `poller`
+(batches from Kafka, without holes) -> `intake` with `record_batch`, `event_shape`, `filters` (AWS's bytes) ->
+`batching` and `pollers` (what makes one invocation) -> `dispatch` with `retry` (what comes after it) -> `invoker`
+(Lambda) or `destinations` with `failure_record` -> commit. `runner` turns the wheel of one mapping, `supervisor` has
+them all, `status` and `metrics` tell how far each is.
 """

@@ -1,14 +1,15 @@
-"""Lambda Invoke over any endpoint: one call, one verdict.
+"""Lambda Invoke over any endpoint: one call, one outcome.
 
 Tells apart who is to blame (the function, the concurrency limit, the endpoint), because only a function's own
-error says something about the records. When to try again is decided in `runner`.
+error says something about the records. What comes next is decided in `retry`.
 """
 
 from __future__ import annotations
 
 import json
-from enum import Enum
 from typing import Any, Protocol
+
+from local_runtime.kafka_trigger.retry import Outcome, Verdict
 
 FUNCTION_SECONDS_MAX = 900  # Lambda's longest function
 # Above the function's own limit: a read that gives up first would start a second run beside the first.
@@ -19,33 +20,14 @@ LOCAL_KEY = "test"  # what emulators take for account 000000000000
 ERROR_TEXT_MAX = 400  # characters of a function's error that stand in log and status
 THROTTLING_CODES = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
 HTTP_TOO_MANY_REQUESTS = 429
-
-
-class Blame(Enum):
-    """Whose fault a failed invocation is."""
-
-    FUNCTION = "function error"
-    THROTTLED = "throttled"
-    ENDPOINT = "endpoint"
-
-
-class InvokeFailed(Exception):  # noqa: N818 - a name, not a grade
-    """The invocation did not succeed; the same batch has to be sent again."""
-
-    def __init__(self, blame: Blame, reason: str) -> None:
-        super().__init__(f"{blame.value}: {reason[:ERROR_TEXT_MAX]}")
-        self.blame = blame
+HTTP_OK = 200
 
 
 class Invoker(Protocol):
     """Port to Lambda. Called from several threads at once."""
 
-    def invoke(self, function: str, payload: bytes) -> None:
-        """Run the function with this event; return only when it succeeded.
-
-        Raises:
-            InvokeFailed: anything else.
-        """
+    def invoke(self, function: str, payload: bytes) -> Outcome:
+        """Run the function with this event, wait for its end and say what came of it."""
 
 
 class LambdaInvoker:
@@ -54,7 +36,7 @@ class LambdaInvoker:
     def __init__(self, endpoint_url: str | None, connections_max: int) -> None:
         self._client = make_client("lambda", endpoint_url, connections_max)
 
-    def invoke(self, function: str, payload: bytes) -> None:
+    def invoke(self, function: str, payload: bytes) -> Outcome:
         """Implement `Invoker.invoke`."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -62,11 +44,19 @@ class LambdaInvoker:
             answer = self._client.invoke(FunctionName=function, Payload=payload)
             body = answer["Payload"].read()
         except ClientError as error:
-            raise InvokeFailed(_blame(error.response), str(error)) from error
+            return _describe_refusal(error.response, str(error))
         except (BotoCoreError, OSError) as error:
-            raise InvokeFailed(Blame.ENDPOINT, str(error)) from error
-        if answer.get("FunctionError"):
-            raise InvokeFailed(Blame.FUNCTION, _describe_function_error(answer["FunctionError"], body))
+            return Outcome(Verdict.UNREACHABLE, reason=_shorten(str(error)))
+        kind = answer.get("FunctionError")
+        return Outcome(
+            Verdict.FUNCTION_ERROR if kind else Verdict.SUCCEEDED,
+            body,
+            reason=_describe_function_error(kind, body) if kind else "",
+            request_id=answer["ResponseMetadata"].get("RequestId") or "",
+            status_code=answer.get("StatusCode", HTTP_OK),
+            executed_version=answer.get("ExecutedVersion") or "$LATEST",
+            function_error=kind,
+        )
 
 
 def make_client(service: str, endpoint_url: str | None, connections_max: int = 10) -> Any:
@@ -77,7 +67,7 @@ def make_client(service: str, endpoint_url: str | None, connections_max: int = 1
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
-        # The runner retries, with the batch as the unit; a retry in here would hide it from the counts.
+        # `retry` decides, with the batch as the unit; a retry in here would hide it from the counts.
         retries={"total_max_attempts": 1},
         max_pool_connections=connections_max,
         tcp_keepalive=True,
@@ -94,16 +84,20 @@ def make_client(service: str, endpoint_url: str | None, connections_max: int = 1
     )
 
 
-def _blame(response: dict[str, Any]) -> Blame:
+def _describe_refusal(response: dict[str, Any], reason: str) -> Outcome:
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     code = response.get("Error", {}).get("Code")
     is_throttled = status == HTTP_TOO_MANY_REQUESTS or code in THROTTLING_CODES
-    return Blame.THROTTLED if is_throttled else Blame.ENDPOINT
+    return Outcome(Verdict.THROTTLED if is_throttled else Verdict.UNREACHABLE, reason=_shorten(reason))
+
+
+def _shorten(text: str) -> str:
+    return text[:ERROR_TEXT_MAX]
 
 
 def _describe_function_error(kind: str, body: bytes) -> str:
     try:
         answer = json.loads(body)
-        return f"{kind}: {answer['errorType']}: {answer['errorMessage']}"
+        return _shorten(f"{kind}: {answer['errorType']}: {answer['errorMessage']}")
     except (ValueError, KeyError, TypeError):
-        return f"{kind}: {body[:ERROR_TEXT_MAX].decode('utf-8', 'replace')}"
+        return f"{kind}: {_shorten(body.decode('utf-8', 'replace'))}"

@@ -1,4 +1,4 @@
-"""Records of one topic from Kafka, in order, without holes, and the group's committed offsets.
+"""Record batches of one topic from Kafka, in order, without holes, and the group's committed offsets.
 
 One consumer on `assign()`: it starts at once and no rebalance takes a partition away. Knows how the embedded
 broker misleads a tailing reader and heals it. Not thread-safe: the mapping's runner thread owns it.
@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
 from kafka.structs import OffsetAndMetadata
 
 from local_runtime.kafka_trigger.consumer import COMMIT_TIMEOUT_MS, REQUEST_TIMEOUT_MS
+from local_runtime.kafka_trigger.positions import AT_OLDEST, Done, Fetched, Position, Start
+from local_runtime.kafka_trigger.record_batch import RawBatch
 
-Records = Sequence[ConsumerRecord]
 ReadEnds = Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]]
 
 log = logging.getLogger(__name__)
@@ -27,35 +25,9 @@ log = logging.getLogger(__name__)
 # Two racing producers are healed in milliseconds; a hole a crash left behind is never filled.
 GAP_PATIENCE_SECONDS = 10.0
 GAP_PAUSE_SECONDS = 0.005
+QUIET_SECONDS = 10.0  # without a record, until the broker is asked less often
 # A follower that becomes leader may lag for a moment; a log that is really shorter stays shorter.
 SHORT_LOG_PATIENCE_SECONDS = 1.0
-
-
-class Fetched(NamedTuple):
-    """Consecutive records of one partition. `life` counts how often the partition's log started again."""
-
-    partition: int
-    life: int
-    records: Records
-
-
-class Done(NamedTuple):
-    """What was processed of a partition: everything before `next_offset` of its life."""
-
-    life: int
-    next_offset: int
-
-
-@dataclass
-class Position:
-    """How far one partition is read and committed."""
-
-    topic_partition: TopicPartition
-    expected: int
-    committed: int
-    life: int = 0
-    gap_since: float | None = None
-    short_since: float | None = None
 
 
 class GapHealingPoller:
@@ -67,8 +39,9 @@ class GapHealingPoller:
         topic: str,
         read_ends: ReadEnds,
         *,
-        starts_at_end: bool = False,
+        start: Start = AT_OLDEST,
         heals_gaps: bool = True,
+        set_quiet: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gaps_healed = 0
@@ -76,9 +49,11 @@ class GapHealingPoller:
         self._consumer = consumer
         self._topic = topic
         self._read_ends = read_ends
-        self._starts_at_end = starts_at_end
+        self._start = start
         self._heals_gaps = heals_gaps
+        self._set_quiet = set_quiet
         self._clock = clock
+        self._heard = clock()
         self._positions: dict[int, Position] = {}
         self._ends: dict[int, int] = {}
         self._fetching: set[int] = set()
@@ -97,23 +72,25 @@ class GapHealingPoller:
         present = self._consumer.partitions_for_topic(self._topic)
         added = [TopicPartition(self._topic, number) for number in sorted(present - self._positions.keys())]
         if added:
-            starts = {topic_partition: self._find_start(topic_partition) for topic_partition in added}
+            positions = [self._find_position(topic_partition) for topic_partition in added]
             # Committed at once: that it is gone later is how a broker that came back empty is noticed.
-            self._write_offsets(starts)
-            for topic_partition, start in starts.items():
-                self._positions[topic_partition.partition] = Position(topic_partition, start, start)
+            self._write_offsets({position.topic_partition: position.expected for position in positions})
+            self._positions |= {position.topic_partition.partition: position for position in positions}
             self.fetch_only(set(self._positions))
         return bool(self._positions)
 
     def poll(self, timeout_seconds: float) -> list[Fetched]:
         """Return what has arrived, per partition in offset order, without holes where they are healed."""
         answer = self._consumer.poll(timeout_ms=max(1, int(timeout_seconds * 1000)))
+        now = self._clock()
+        self._heard = now if answer else self._heard
+        self._set_quiet(now - self._heard > QUIET_SECONDS)
         fetched = []
-        for topic_partition, records in answer.items():
+        for topic_partition, batches in answer.items():
             position = self._positions[topic_partition.partition]
-            kept = self._keep_contiguous(position, records)
+            kept = self._keep_contiguous(position, batches)
             if kept:
-                fetched.append(Fetched(topic_partition.partition, position.life, kept))
+                fetched.append(Fetched(topic_partition.partition, position.life, kept, position.since_ms))
         self._read_high_watermarks()
         self._restart_short_logs()
         return fetched
@@ -155,12 +132,18 @@ class GapHealingPoller:
             positions[number].committed = part.next_offset
         return True
 
+    def has_begun(self, partition: int) -> None:
+        """Note that a record was reached that the starting position wants: nothing is left out any more."""
+        self._positions[partition].since_ms = None
+
     def lag(self) -> int | None:
         """Return the records that are not committed yet; None until every partition was fetched once."""
-        if not self._positions or len(self._ends) < len(self._positions):
-            return None
-        positions = self._positions.items()
-        return sum(max(self._ends[number], position.expected) - position.committed for number, position in positions)
+        lags = self.lags()
+        return sum(lags.values()) if lags and len(lags) == len(self._positions) else None
+
+    def offsets(self) -> dict[int, int]:
+        """Return the committed offset of each partition."""
+        return {number: position.committed for number, position in self._positions.items()}
 
     def probe_ends(self) -> None:
         """Read the ends of partitions that are not fetched now, so that their lag stays exact."""
@@ -168,17 +151,48 @@ class GapHealingPoller:
         if aside:
             self._ends |= {part.partition: end for part, end in self._read_ends(aside).items()}
 
+    def rewind(self) -> None:
+        """Stop fetching and forget what was fetched beyond the committed offsets; `fetch_only` starts again there."""
+        self._fetching = set()
+        for position in self._positions.values():
+            position.expected = position.committed
+            position.gap_since = position.short_since = None
+
+    def lags(self) -> dict[int, int]:
+        """Return the records that are not committed yet, by partition, as far as the ends are known."""
+        return {
+            number: max(self._ends[number], position.expected) - position.committed
+            for number, position in self._positions.items()
+            if number in self._ends
+        }
+
     def close(self) -> None:
         """Leave the broker; commits nothing."""
         self._consumer.close(autocommit=False, timeout_ms=COMMIT_TIMEOUT_MS)
 
-    def _find_start(self, topic_partition: TopicPartition) -> int:
-        committed = self._consumer.committed(topic_partition, timeout_ms=COMMIT_TIMEOUT_MS)
+    def _find_position(self, topic_partition: TopicPartition) -> Position:
+        committed = self._read_committed(topic_partition)
         if committed is not None:
-            return int(committed)
-        if self._starts_at_end and topic_partition.partition not in self._positions:
+            return Position(topic_partition, committed, committed)
+        if self._positions:  # it was added to the topic: all of it is new
+            earliest = self._earliest(topic_partition)
+            return Position(topic_partition, earliest, earliest)
+        start = self._find_start(topic_partition)
+        return Position(topic_partition, start, start, since_ms=self._start.timestamp_ms)
+
+    def _find_start(self, topic_partition: TopicPartition) -> int:
+        if self._start.timestamp_ms is not None:
+            asked = {topic_partition: self._start.timestamp_ms}
+            found = self._consumer.offsets_for_times(asked, timeout_ms=REQUEST_TIMEOUT_MS)[topic_partition]
+            if found is not None:
+                return int(found.offset)
+        if self._start.is_end or self._start.timestamp_ms is not None:
             return self._read_ends([topic_partition])[topic_partition]
         return self._earliest(topic_partition)
+
+    def _read_committed(self, topic_partition: TopicPartition) -> int | None:
+        committed = self._consumer.committed(topic_partition, timeout_ms=COMMIT_TIMEOUT_MS)
+        return None if committed is None else int(committed)
 
     def _earliest(self, topic_partition: TopicPartition) -> int:
         offsets = self._consumer.beginning_offsets([topic_partition], timeout_ms=REQUEST_TIMEOUT_MS)
@@ -190,40 +204,38 @@ class GapHealingPoller:
             timeout_ms=COMMIT_TIMEOUT_MS,
         )
 
-    def _keep_contiguous(self, position: Position, records: Records) -> Records:
-        first, last = records[0].offset, records[-1].offset
+    def _keep_contiguous(self, position: Position, batches: Sequence[RawBatch]) -> Sequence[RawBatch]:
+        first = batches[0].first_offset
         if first < position.expected:
             # The client was told "out of range" and went back to the earliest by itself.
             log.warning("%s: the log starts again at offset %d", position.topic_partition, first)
             position.life += 1
             position.expected = first
-        if last - position.expected == len(records) - 1 or not self._heals_gaps:
-            self._warn_of_gap(position, last + 1 - position.expected - len(records))
-            position.expected, position.gap_since = last + 1, None
-            return records
-        return self._seek_back(position, records)
+        for index, batch in enumerate(batches):
+            if batch.first_offset > position.expected:
+                if self._heals_gaps and not self._is_out_of_patience(position, index):
+                    self._seek_back(position)
+                    return batches[:index]
+                self._warn_of_gap(position, batch.first_offset - position.expected)
+                position.gap_since = None
+            position.expected = batch.last_offset + 1
+        position.gap_since = None
+        return batches
 
-    def _seek_back(self, position: Position, records: Records) -> Records:
-        start = position.expected
-        whole = next(index for index, record in enumerate(records) if record.offset != start + index)
+    def _is_out_of_patience(self, position: Position, index: int) -> bool:
         now = self._clock()
-        if whole or position.gap_since is None:
+        if index or position.gap_since is None:
             position.gap_since = now
-        position.expected += whole
-        if now - position.gap_since > GAP_PATIENCE_SECONDS:
-            self._warn_of_gap(position, records[whole].offset - position.expected)
-            position.expected, position.gap_since = records[whole].offset, None
-            return self._keep_contiguous(position, records[whole:])
+        return now - position.gap_since > GAP_PATIENCE_SECONDS
+
+    def _seek_back(self, position: Position) -> None:
         self.gaps_healed += 1
         self._consumer.seek(position.topic_partition, position.expected)
         time.sleep(GAP_PAUSE_SECONDS)
-        return records[:whole]
 
     def _warn_of_gap(self, position: Position, missing: int) -> None:
-        if missing:
-            self.offsets_skipped += missing
-            start = position.expected
-            log.warning("%s: %d offsets from %d have no record", position.topic_partition, missing, start)
+        self.offsets_skipped += missing
+        log.warning("%s: %d offsets from %d have no record", position.topic_partition, missing, position.expected)
 
     def _read_high_watermarks(self) -> None:
         for number in self._fetching:
@@ -245,7 +257,9 @@ class GapHealingPoller:
 
     def _restart_from_group(self) -> None:
         parts = [position.topic_partition for position in self._positions.values()]
-        self._restart({part: self._find_start(part) for part in parts})
+        groups = {part: self._read_committed(part) for part in parts}
+        # A log that is new to the group is read whole, whatever the mapping's starting position was long ago.
+        self._restart({part: self._earliest(part) if start is None else start for part, start in groups.items()})
 
     def _restart(self, starts: Mapping[TopicPartition, int]) -> None:
         for topic_partition, start in starts.items():
@@ -255,7 +269,7 @@ class GapHealingPoller:
                 self._consumer.seek(topic_partition, start)
             position.expected = position.committed = start
             position.life += 1
-            position.short_since = position.gap_since = None
+            position.short_since = position.gap_since = position.since_ms = None
             self._ends.pop(topic_partition.partition, None)
         # Last: when it fails, the offsets are still missing and the next commit restarts once more.
         self._write_offsets(starts)

@@ -1,111 +1,116 @@
-"""Turns one mapping: poll, batch, invoke, commit. At least once, in order per partition, for ever.
+"""Turns one mapping: poll, encode, batch, dispatch, commit. At least once, in order per partition, for ever.
 
-One thread per mapping owns the consumer and the lanes and decides everything; each invocation is a thread of its
-own that only builds the payload, calls Lambda and reports. So the next records are fetched and encoded while a
-batch is in flight. A batch is retried until it succeeds; only then its offsets are committed and its lanes free.
+One thread per mapping owns the consumer and the lanes and decides everything; invocations are threads of their own,
+and the client fetches on one more. So the next records arrive and are encoded while batches are in flight. Offsets
+are committed when their records are done (accepted, or given up), and only then the partition's lane is free.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from kafka.errors import KafkaError
 
-from local_runtime.kafka_trigger.batching import (
-    Batch,
-    Lane,
-    Limits,
-    Waiting,
-    cut_batch,
-    may_fetch,
-    seconds_until_ready,
+from local_runtime.kafka_trigger.batching import Lane, Limits, cut_batch, has_room, seconds_until_ready, take_oversize
+from local_runtime.kafka_trigger.dispatch import Backoff, Dispatcher, Ports, Work
+from local_runtime.kafka_trigger.filters import compile_filters
+from local_runtime.kafka_trigger.intake import Inbox
+from local_runtime.kafka_trigger.poller import GapHealingPoller
+from local_runtime.kafka_trigger.pollers import (
+    INVOCATIONS_PER_POLLER,
+    SCALING_SECONDS,
+    Concurrency,
+    Scaling,
+    own_partitions,
 )
-from local_runtime.kafka_trigger.event_shape import EventShape, encode_record
-from local_runtime.kafka_trigger.invoker import Blame, InvokeFailed, Invoker
-from local_runtime.kafka_trigger.poller import Done, GapHealingPoller
-from local_runtime.kafka_trigger.progress import Progress
+from local_runtime.kafka_trigger.positions import Done
+from local_runtime.kafka_trigger.progress import DISABLED, RUNNING, STARTING, STOPPING, Progress
+from local_runtime.kafka_trigger.retry import Condition, GivenUp, settled_offsets
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT_MAX = 5  # what one of Lambda's own pollers does
-IDLE_POLL_SECONDS = 0.1
+IDLE_POLL_SECONDS = 0.25  # how late a stop or a pause is noticed; records end the wait
+POLL_SECONDS_MIN = 0.001  # a poll that does not wait at all gets no answer
 # While a batch is in flight its outcome waits for the poll to end.
 BUSY_POLL_SECONDS = 0.02
 BROKER_PAUSE_SECONDS = 0.5  # between tries when the broker or the topic is away
-PROBE_SECONDS = 5.0  # how old the lag of a partition that is not fetched may be
+PROBE_SECONDS = 1.0  # how old the lag of a partition that is not fetched may be; it costs 14 ms
 PARTITION_CHECK_SECONDS = 10.0
-BACKOFF_FIRST_SECONDS = 0.1
-BACKOFF_MAX_SECONDS = 5.0
-# A passing fault is retried with the batch as it is; then each partition goes alone, so that one poisoned
-# record holds up its own partition only.
-WHOLE_BATCH_TRIES = 2
 
 
-@dataclass
-class Attempt:
-    """A batch on its way to the function. `due` is when it may be sent (again)."""
+@dataclass(frozen=True)
+class Tuning:
+    """What the command line may change about how mappings run; AWS has no word for it."""
 
-    batch: Batch
-    failures: int = 0
-    due: float = 0.0
-
-
-def backoff_seconds(failures: int) -> float:
-    """Return the pause after that many failures in a row: doubling, bounded."""
-    doublings = min(failures - 1, 16)
-    return float(min(BACKOFF_FIRST_SECONDS * 2**doublings, BACKOFF_MAX_SECONDS))
+    invocations_per_poller: int = INVOCATIONS_PER_POLLER
+    scaling_seconds: float = SCALING_SECONDS
+    grace_seconds: float = 8.0
+    backoff: Backoff = field(default_factory=Backoff)
+    # Above 0: every so many seconds a rebalance in the middle of whatever is in flight.
+    chaos_seconds: float = 0.0
 
 
 class MappingRunner(Thread):
     """The thread of one mapping. An unforeseen exception ends it, and with it the trigger."""
 
     def __init__(
-        self,
-        progress: Progress,
-        shape: EventShape,
-        open_poller: Callable[[], GapHealingPoller],
-        invoker: Invoker,
-        *,
-        in_flight_max: int = IN_FLIGHT_MAX,
-        grace_seconds: float = 10.0,
+        self, progress: Progress, open_poller: Callable[[], GapHealingPoller], ports: Ports, tuning: Tuning
     ) -> None:
-        super().__init__(name=progress.mapping.name, daemon=True)
-        self._progress = progress
-        self._shape = shape
-        self._open_poller = open_poller
-        self._invoker = invoker
-        self._in_flight_max = in_flight_max
-        self._grace_seconds = grace_seconds
         mapping = progress.mapping
-        self._limits = Limits(mapping.batch_size, mapping.window_ms, shape.frame_bytes)
+        super().__init__(name=mapping.name, daemon=True)
+        self.progress = progress
+        self._open_poller = open_poller
+        self._tuning = tuning
+        self._shape = ports.origin.shape
+        self._limits = Limits(mapping.batch_size, mapping.window_ms, self._shape.frame_bytes)
+        self._inbox = Inbox(compile_filters(mapping.filters))
+        self._scaling = Scaling(mapping.pollers_min, mapping.pollers_max, tuning.scaling_seconds)
+        self._dispatcher = Dispatcher(
+            progress, ports, Concurrency(tuning.invocations_per_poller), self._note, tuning.backoff
+        )
         self._lanes: dict[int, Lane] = {}
-        self._outcomes: SimpleQueue[tuple[Attempt, Exception | None]] = SimpleQueue()
-        self._retries: list[Attempt] = []
-        self._running = 0
+        self._groups: list[list[Lane]] = []
         self._done: dict[int, Done] = {}
         self._done_records = 0
         self._stopping = Event()
+        self._enabled = Event()
+        if mapping.enabled:
+            self._enabled.set()
+        self._is_at_rest = False
         self._checked = self._probed = 0.0
+        self._shaken = time.monotonic()
 
     def stop(self) -> None:
         """Ask the thread to finish what is in flight, commit and end."""
         self._stopping.set()
+
+    def enable(self, *, enabled: bool) -> None:
+        """Pause the mapping, or let it go on: what is in flight is finished, the lag stays visible."""
+        if enabled:
+            self._enabled.set()
+        else:
+            self._enabled.clear()
 
     def run(self) -> None:
         """Serve the mapping until `stop`."""
         poller = self._wait_for_topic()
         if poller is None:
             return
-        self._progress.state = "running"
-        log.info("%s: %d partitions of %s", self.name, len(poller.partitions), self._progress.mapping.topic)
+        log.info("%s: %d partitions of %s", self.name, len(poller.partitions), self.progress.mapping.topic)
         while not self._stopping.is_set():
             try:
-                self._turn(poller)
+                if self._enabled.is_set():
+                    self._turn(poller)
+                else:
+                    self._rest(poller)
+                self._look_around(poller)
+                self._report(poller)
             except KafkaError as error:
                 self._note(f"kafka: {error!r}")
                 self._stopping.wait(BROKER_PAUSE_SECONDS)
@@ -114,11 +119,12 @@ class MappingRunner(Thread):
     def _wait_for_topic(self) -> GapHealingPoller | None:
         poller = None
         while not self._stopping.is_set():
+            self.progress.state = STARTING if self._enabled.is_set() else DISABLED
             try:
                 poller = poller or self._open_poller()
                 if poller.assign_partitions():
                     return poller
-                self._note(f"topic {self._progress.mapping.topic} does not exist yet")
+                self._note(f"topic {self.progress.mapping.topic} does not exist yet")
             except KafkaError as error:
                 self._note(f"kafka: {error!r}")
             self._stopping.wait(BROKER_PAUSE_SECONDS)
@@ -127,117 +133,124 @@ class MappingRunner(Thread):
         return None
 
     def _turn(self, poller: GapHealingPoller) -> None:
+        self.progress.state, self._is_at_rest = RUNNING, False
         self._settle(0)
         self._commit(poller)
+        self._rebalance()
+        self._unpack(poller)
         self._start_invocations()
         wait = self._poll_seconds()
         if self._steer_fetching(poller):
-            self._take_in(poller, wait)
+            self._inbox.put(poller.poll(wait), time.monotonic())
         else:
             self._settle(wait)
-        self._look_around(poller)
-        self._report(poller)
+
+    def _rest(self, poller: GapHealingPoller) -> None:
+        """Finish what is in flight; hold nothing back, since a later start reads it again."""
+        self._take_back(self._dispatcher.withdraw(also_running=False))
+        self._settle(IDLE_POLL_SECONDS)
+        self._commit(poller)
+        if not self._dispatcher.running and not self._is_at_rest:
+            self._is_at_rest = True
+            self._inbox.clear()
+            for lane in self._lanes.values():
+                lane.clear()
+            poller.rewind()
+            self.progress.state = DISABLED
+
+    def _unpack(self, poller: GapHealingPoller) -> None:
+        unpacked = self._inbox.unpack_into(self._lanes)
+        self.progress.polled += unpacked.records
+        self.progress.filtered += unpacked.filtered
+        for partition in unpacked.begun:
+            poller.has_begun(partition)
 
     def _poll_seconds(self) -> float:
         now = time.monotonic()
-        waits = [BUSY_POLL_SECONDS if self._running else IDLE_POLL_SECONDS]
-        if self._running < self._in_flight_max:
-            waits += [attempt.due - now for attempt in self._retries]
-            ready = seconds_until_ready(self._lanes.values(), self._limits, now)
-            waits += [] if ready is None else [ready]
-        return max(0.001, min(waits))
+        if any(self._inbox.holds(number) and has_room(lane, 0) for number, lane in self._lanes.items()):
+            return POLL_SECONDS_MIN
+        waits = [BUSY_POLL_SECONDS if self._dispatcher.running else IDLE_POLL_SECONDS]
+        if self._dispatcher.has_room:
+            due = self._dispatcher.seconds_until_due(now)
+            ready = [seconds_until_ready(lanes, self._limits, now) for lanes in self._groups]
+            waits += [wait for wait in (due, *ready) if wait is not None]
+        return max(POLL_SECONDS_MIN, min(waits))
 
     def _steer_fetching(self, poller: GapHealingPoller) -> bool:
-        for number in poller.partitions:
-            self._lanes.setdefault(number, Lane(number, self._shape.partition(number)))
+        if len(self._lanes) != len(poller.partitions):
+            for number in poller.partitions:
+                self._lanes.setdefault(number, Lane(number, self._shape.partition(number)))
+            self._regroup()
         buffered = sum(lane.waiting_bytes for lane in self._lanes.values())
-        wanted = {number for number, lane in self._lanes.items() if may_fetch(lane, buffered)}
+        wanted = {
+            number for number, lane in self._lanes.items() if has_room(lane, buffered) and not self._inbox.holds(number)
+        }
         poller.fetch_only(wanted)
         return bool(wanted)
 
-    def _take_in(self, poller: GapHealingPoller, wait: float) -> None:
-        fetched = poller.poll(wait)
-        arrived = time.monotonic()
-        for partition, life, records in fetched:
-            lane = self._lanes[partition]
-            for record in records:
-                lane.add(Waiting(record.offset, encode_record(lane.shape, record), arrived, life))
-            self._progress.polled += len(records)
-
     def _start_invocations(self) -> None:
         now = time.monotonic()
-        for attempt in [attempt for attempt in self._retries if attempt.due <= now]:
-            if self._running < self._in_flight_max:
-                self._retries.remove(attempt)
-                self._start(attempt)
-        while self._running < self._in_flight_max:
-            if seconds_until_ready(self._lanes.values(), self._limits, now) != 0:
-                return
-            batch = cut_batch(self._lanes.values(), self._limits)
-            if batch is not None:
-                self._start(Attempt(batch))
-
-    def _start(self, attempt: Attempt) -> None:
-        self._running += 1
-        Thread(target=self._invoke, args=(attempt,), name=f"{self.name}-invoke", daemon=True).start()
-
-    def _invoke(self, attempt: Attempt) -> None:
-        failure: Exception | None = None
-        try:
-            self._invoker.invoke(self._progress.mapping.function, attempt.batch.payload(self._shape))
-        except Exception as error:  # noqa: BLE001 - handed to the runner, which raises what it does not expect
-            failure = error
-        self._outcomes.put((attempt, failure))
+        for lane in self._lanes.values():
+            if passed := lane.pass_filtered():
+                self._done[lane.partition] = Done(*passed)
+            if lane.stuck_reason and self.progress.mapping.destination:
+                oversize = take_oversize(lane)
+                self._dispatcher.add(oversize, GivenUp(oversize, Condition.TOO_LARGE))
+        self._advance(self._dispatcher.start_due(now))
+        for lanes in self._groups:
+            while self._dispatcher.has_room and seconds_until_ready(lanes, self._limits, now) == 0:
+                if batch := cut_batch(lanes, self._limits):
+                    self._dispatcher.add(batch)
+                    self._advance(self._dispatcher.start_due(now))
 
     def _settle(self, wait: float) -> None:
-        try:
-            outcome = self._outcomes.get(timeout=wait) if wait else self._outcomes.get_nowait()
-            while True:
-                self._settle_one(*outcome)
-                outcome = self._outcomes.get_nowait()
-        except Empty:
+        self._advance(self._dispatcher.settle(wait))
+
+    def _advance(self, works: Iterable[Work]) -> None:
+        for work in works:
+            settled = settled_offsets(work.batch, work.steps)
+            pending = {part.partition for part in work.pending()}
+            for part in work.batch.slices:
+                if part.partition in work.held:
+                    life, offset = settled[part.partition]
+                    self._done[part.partition] = Done(life, offset)
+                    count = bisect_left(part.offsets, offset)
+                    self._done_records += count - work.held[part.partition]
+                    work.held[part.partition] = count
+                    if part.partition not in pending:
+                        del work.held[part.partition]
+                        self._lanes[part.partition].is_busy = False
+
+    def _take_back(self, works: Iterable[Work]) -> None:
+        now = time.monotonic()
+        for work in works:
+            for part in reversed(work.pending()):
+                self._lanes[part.partition].put_back(part, now)
+
+    def _rebalance(self) -> None:
+        now, chaos = time.monotonic(), self._tuning.chaos_seconds
+        is_shaken = bool(chaos) and now - self._shaken > chaos
+        if is_shaken:
+            self._shaken = now
+            self._scaling.pollers = random.randint(1, max(1, len(self._lanes)))  # noqa: S311 - chaos, no secret
+        elif not self._scaling.scale(now, self._dispatcher.shared_failure_since(), len(self._lanes)):
             return
+        self._take_back(self._dispatcher.withdraw(also_running=is_shaken))
+        self._regroup()
+        self.progress.rebalances += 1
+        log.info("%s: rebalanced to %d pollers", self.name, self._scaling.pollers)
 
-    def _settle_one(self, attempt: Attempt, failure: Exception | None) -> None:
-        progress, batch = self._progress, attempt.batch
-        self._running -= 1
-        progress.invocations += 1
-        progress.invoked += batch.count
-        if failure is None:
-            for part in batch.slices:
-                self._lanes[part.partition].is_busy = False
-                self._done[part.partition] = Done(part.life, part.last_offset + 1)
-            self._done_records += batch.count
-            progress.last_error = progress.last_error if self._retries else None
-            return
-        if not isinstance(failure, InvokeFailed):
-            raise failure
-        progress.failed_invocations += 1
-        progress.failed += batch.count
-        self._schedule_retry(attempt, failure)
-
-    def _schedule_retry(self, attempt: Attempt, failure: InvokeFailed) -> None:
-        failures = attempt.failures + 1
-        is_suspect = failure.blame is Blame.FUNCTION and failures >= WHOLE_BATCH_TRIES
-        batches = attempt.batch.split() if is_suspect else [attempt.batch]
-        due = time.monotonic() + backoff_seconds(failures)
-        self._retries += [Attempt(batch, failures, due) for batch in batches]
-        error = f"{self._describe(attempt.batch)}, try {failures}: {failure}"
-        if failures & (failures - 1):
-            self._progress.last_error = error  # a line for tries 1, 2, 4, 8: a log must not grow with an outage
-        else:
-            self._note(error)
-
-    def _describe(self, batch: Batch) -> str:
-        topic = self._progress.mapping.topic
-        parts = [f"{topic}-{part.partition}@{part.first_offset}-{part.last_offset}" for part in batch.slices]
-        return ", ".join(parts)
+    def _regroup(self) -> None:
+        owned = own_partitions(self._lanes, self._scaling.pollers)
+        self._groups = [[self._lanes[number] for number in numbers] for numbers in owned]
+        self._dispatcher.concurrency.allow(self._tuning.invocations_per_poller * max(1, len(owned)))
+        self.progress.pollers = len(owned)
 
     def _commit(self, poller: GapHealingPoller) -> None:
         if not self._done:
             return
         if poller.commit(self._done):
-            self._progress.committed += self._done_records
+            self.progress.committed += self._done_records
         self._done, self._done_records = {}, 0
 
     def _look_around(self, poller: GapHealingPoller) -> None:
@@ -250,25 +263,26 @@ class MappingRunner(Thread):
             poller.probe_ends()
 
     def _report(self, poller: GapHealingPoller) -> None:
-        progress = self._progress
-        progress.in_flight, progress.retrying = self._running, len(self._retries)
+        progress, dispatcher = self.progress, self._dispatcher
+        progress.in_flight = dispatcher.running
+        progress.retrying = sum(not work.is_running for work in dispatcher.works)
         progress.gaps_healed, progress.offsets_skipped = poller.gaps_healed, poller.offsets_skipped
-        progress.lag = poller.lag()
+        progress.lag, progress.lags, progress.offsets = poller.lag(), poller.lags(), poller.offsets()
         stuck = [lane.stuck_reason for lane in self._lanes.values() if lane.stuck_reason]
         if stuck:
             self._note("; ".join(stuck))
-        elif not self._retries and not self._running:
+        elif not dispatcher.is_failing():
             progress.last_error = None
 
     def _note(self, error: str) -> None:
-        if error != self._progress.last_error:
+        if error != self.progress.last_error:
             log.warning("%s: %s", self.name, error)
-        self._progress.last_error = error
+        self.progress.last_error = error
 
     def _finish(self, poller: GapHealingPoller) -> None:
-        self._progress.state = "stopping"
-        deadline = time.monotonic() + self._grace_seconds
-        while self._running and time.monotonic() < deadline:
+        self.progress.state = STOPPING
+        deadline = time.monotonic() + self._tuning.grace_seconds
+        while self._dispatcher.running and time.monotonic() < deadline:
             self._settle(IDLE_POLL_SECONDS)
         try:
             self._commit(poller)

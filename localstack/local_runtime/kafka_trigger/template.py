@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import yaml
 
-from local_runtime.kafka_trigger.mapping import Mapping, MappingRefused, read_properties
+from local_runtime.kafka_trigger.mapping import Mapping, MappingRefused
+from local_runtime.kafka_trigger.properties import read_properties
 
 MAPPING_TYPE = "AWS::Lambda::EventSourceMapping"
 EVENT_SOURCE_PARAMETER = "KafkaEventSource"

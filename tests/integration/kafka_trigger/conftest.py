@@ -1,7 +1,11 @@
-"""A real broker per module, a recording Lambda endpoint and a trigger process per test."""
+"""One real broker for all, a recording Lambda endpoint per test, and triggers: in this process, or as one of their own.
+
+Most tests play their mapping in this process, which costs no start; what is killed or signalled is a process.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import socket
@@ -20,6 +24,9 @@ import pytest
 from kafka import KafkaProducer
 
 from local_runtime import tansu
+from local_runtime.kafka_trigger.__main__ import GIVEN, collect_mappings, make_runners
+from local_runtime.kafka_trigger.arguments import build_parser
+from local_runtime.kafka_trigger.supervisor import Supervisor
 
 from .recording_lambda import RecordingLambda
 
@@ -127,7 +134,29 @@ class Trigger:
         return self.process.wait(WAIT_SECONDS)
 
 
-@pytest.fixture(scope="module")
+@dataclass
+class Player:
+    """A trigger in this process, with one mapping."""
+
+    supervisor: Supervisor
+
+    def status(self) -> dict[str, Any]:
+        (progress,) = self.supervisor.progress()
+        return progress.describe()
+
+    def pause(self) -> None:
+        self.enable(enabled=False)
+        wait_for(lambda: self.status()["state"] == "disabled", "the mapping is paused")
+
+    def enable(self, *, enabled: bool) -> None:
+        (progress,) = self.supervisor.progress()
+        self.supervisor.put(dataclasses.replace(progress.mapping, enabled=enabled), GIVEN)
+
+    def wait_until_caught_up(self) -> None:
+        wait_for(lambda: self.status()["lag"] == 0, f"lag is 0: {self.status()}")
+
+
+@pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     broker = Broker()
     broker.start()
@@ -152,6 +181,43 @@ def endpoint() -> Iterator[RecordingLambda]:
 
 
 StartTrigger = Callable[..., Trigger]
+Play = Callable[..., Player]
+
+
+def arguments_of(broker: Broker, endpoint_url: str, topic: str, more: tuple[str, ...], **properties: Any) -> list[str]:
+    mapping = {
+        "Name": "m",
+        "FunctionName": "f",
+        "Topics": [topic],
+        "ConsumerGroupId": f"g-{topic}",
+        "MaximumBatchingWindowInSeconds": 0,
+        **properties,
+    }
+    servers = ["--bootstrap-servers", broker.bootstrap, "--kafka", "tansu", "--endpoint-url", endpoint_url]
+    return [*servers, "--mapping", json.dumps(mapping), "--backoff-seconds-max", "0.2", *more]
+
+
+@pytest.fixture
+def play(endpoint: RecordingLambda) -> Iterator[Play]:
+    started: list[Player] = []
+
+    def start(
+        broker: Broker, topic: str, *more: str, endpoint_url: str | None = None, wait: bool = True, **properties: Any
+    ) -> Player:
+        url = endpoint_url or f"http://127.0.0.1:{endpoint.port}"
+        options = build_parser().parse_args(arguments_of(broker, url, topic, more, **properties))
+        mappings = collect_mappings(options)
+        player = Player(Supervisor(make_runners(options), grace_seconds=0.5))
+        started.append(player)
+        player.supervisor.reconcile(mappings, GIVEN)
+        if wait:
+            wait_for(lambda: player.status()["state"] in ("running", "disabled"), "the mapping reads its topic")
+        return player
+
+    yield start
+    endpoint.release.set()
+    for player in started:
+        player.supervisor.stop()
 
 
 @pytest.fixture
@@ -159,16 +225,7 @@ def start_trigger(endpoint: RecordingLambda, tmp_path: Path) -> Iterator[StartTr
     started: list[Trigger] = []
 
     def start(broker: Broker, topic: str, *more: str, wait: bool = True, **properties: Any) -> Trigger:
-        mapping = {
-            "Name": "m",
-            "FunctionName": "f",
-            "Topics": [topic],
-            "ConsumerGroupId": f"g-{topic}",
-            "MaximumBatchingWindowInSeconds": 0,
-            **properties,
-        }
-        arguments = ["--bootstrap-servers", broker.bootstrap, "--mapping", json.dumps(mapping), *more]
-        arguments += ["--endpoint-url", f"http://127.0.0.1:{endpoint.port}"]
+        arguments = arguments_of(broker, f"http://127.0.0.1:{endpoint.port}", topic, more, **properties)
         trigger = Trigger(arguments, tmp_path / "trigger.log")
         started.append(trigger)
         trigger.start(wait=wait)

@@ -58,6 +58,7 @@ class RecordingLambda:
     decide: Callable[[str, dict[str, Any]], Answer] = lambda _function, _event: Answer()
     in_flight: int = 0
     in_flight_max: int = 0
+    release: threading.Event = field(default_factory=threading.Event)  # what a function that hangs may wait for
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: ThreadingHTTPServer | None = None
     _connections: list[socket.socket] = field(default_factory=list)
@@ -127,5 +128,12 @@ class RecordingLambda:
         calls = [call for call in list(self.calls) if call.answer.status == 200 and not call.answer.function_error]
         return [call for call in calls if function is None or call.function == function]
 
-    def accepted_values(self, partition: int | None = None) -> list[bytes]:
-        return [value for call in self.accepted() for value in call.values(partition)]
+    def counts(self) -> list[int]:
+        """Return how many records each call had, in the order in which they ended."""
+        return [len(call.records()) for call in list(self.calls)]
+
+    def accepted_records(self) -> list[dict[str, Any]]:
+        return [record for call in self.accepted() for record in call.records()]
+
+    def accepted_values(self, partition: int | None = None, function: str | None = None) -> list[bytes]:
+        return [value for call in self.accepted(function) for value in call.values(partition)]

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from local_runtime.kafka_trigger.__main__ import main
-from local_runtime.kafka_trigger.runner import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, backoff_seconds
 
+STARTS_TOO_LATE = (
+    '{"FunctionName":"f","Topics":["t"],"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":99999999999}'
+)
 KAFKA = ["--bootstrap-servers", "127.0.0.1:1"]
 
 
@@ -16,6 +18,7 @@ KAFKA = ["--bootstrap-servers", "127.0.0.1:1"]
         (["--mapping", '{"FunctionName":"f","Topics":["t"],"BatchSize":0}'], "1 to 10000"),
         (["--mapping", '{"FunctionName":"f","Topics":["t"]}'] * 2, "share topic and consumer group"),
         (["--template", "template.yaml"], "--stack-name"),
+        (["--mapping", STARTS_TOO_LATE], "future"),
     ],
 )
 def test_mapping_that_cannot_be_played_ends_with_code_2_and_a_word(
@@ -23,11 +26,3 @@ def test_mapping_that_cannot_be_played_ends_with_code_2_and_a_word(
 ) -> None:
     assert main(KAFKA + arguments) == 2
     assert word in capsys.readouterr().err
-
-
-def test_backoff_doubles_and_is_bounded() -> None:
-    pauses = [backoff_seconds(failures) for failures in range(1, 100)]
-
-    assert pauses[:3] == [BACKOFF_FIRST_SECONDS, 2 * BACKOFF_FIRST_SECONDS, 4 * BACKOFF_FIRST_SECONDS]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == BACKOFF_MAX_SECONDS

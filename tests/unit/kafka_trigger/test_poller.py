@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka import TopicPartition
+from kafka.structs import OffsetAndTimestamp
 
-from local_runtime.kafka_trigger.poller import GAP_PATIENCE_SECONDS, Done, GapHealingPoller
+from local_runtime.kafka_trigger.poller import GAP_PATIENCE_SECONDS, QUIET_SECONDS, GapHealingPoller
+from local_runtime.kafka_trigger.positions import Done, Start
+from local_runtime.kafka_trigger.record_batch import RawBatch
 
 PART = TopicPartition("t", 0)
 
 
-class Record(NamedTuple):
-    offset: int
+def make_batch(offset: int) -> RawBatch:
+    """A batch of one record."""
+    return RawBatch(offset, offset, b"", offset)
 
 
 @dataclass
@@ -41,19 +45,24 @@ class ScriptedConsumer:
     def beginning_offsets(self, partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, 0)
 
+    def offsets_for_times(self, asked: dict[TopicPartition, int], timeout_ms: int) -> dict[TopicPartition, Any]:
+        """The record at offset N has the timestamp N."""
+        found = {part: next((offset for offset in self.log if offset >= at), None) for part, at in asked.items()}
+        return {part: None if at is None else OffsetAndTimestamp(at, at, -1) for part, at in found.items()}
+
     def commit(self, offsets: dict[TopicPartition, Any], timeout_ms: int) -> None:
         self.offsets |= {part: entry.offset for part, entry in offsets.items()}
 
     def highwater(self, _partition: TopicPartition) -> int | None:
         return (self.log[-1] + 1 if self.log else 0) if self.end is None else self.end
 
-    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[RawBatch]]:
         visible = [offset for offset in self.log if offset >= self.position and not self.hidden.get(offset)]
         self.hidden = {offset: left - 1 for offset, left in self.hidden.items() if left > 1}
         if not visible:
             return {}
         self.position = visible[-1] + 1
-        return {PART: [Record(offset) for offset in visible]}
+        return {PART: [make_batch(offset) for offset in visible]}
 
 
 class Clock:
@@ -71,7 +80,7 @@ def open_poller(consumer: ScriptedConsumer, clock: Clock | None = None, **option
 
 
 def read(poller: GapHealingPoller, polls: int) -> list[int]:
-    return [record.offset for _ in range(polls) for part in poller.poll(0.01) for record in part.records]
+    return [batch.first_offset for _ in range(polls) for part in poller.poll(0.01) for batch in part.batches]
 
 
 def test_seeks_back_until_the_batch_that_came_late_is_there() -> None:
@@ -110,7 +119,7 @@ def test_log_shorter_than_the_position_is_read_from_its_start_as_a_new_life() ->
     poller.poll(0.01)
     (fetched,) = poller.poll(0.01)
 
-    assert (fetched.life, [record.offset for record in fetched.records]) == (1, [0, 1])
+    assert (fetched.life, [batch.first_offset for batch in fetched.batches]) == (1, [0, 1])
     assert consumer.offsets[PART] == 0
 
 
@@ -147,3 +156,64 @@ def test_lag_counts_what_is_not_committed() -> None:
     poller.commit({0: Done(0, 20)})
 
     assert poller.lag() == 30
+
+
+def test_group_without_offsets_starts_where_the_mapping_says() -> None:
+    def first(start: Start) -> list[int]:
+        poller = GapHealingPoller(
+            ScriptedConsumer(list(range(10))), "t", lambda parts: dict.fromkeys(parts, 10), start=start
+        )
+        poller.assign_partitions()
+        return read(poller, 1)
+
+    assert first(Start()) == list(range(10))
+    assert first(Start(is_end=True)) == []
+    assert first(Start(timestamp_ms=4)) == [4, 5, 6, 7, 8, 9]
+    assert first(Start(timestamp_ms=99)) == []
+
+
+def test_starting_time_is_told_until_a_record_was_reached() -> None:
+    poller = open_poller(ScriptedConsumer(list(range(10))), start=Start(timestamp_ms=4))
+    (fetched,) = poller.poll(0.01)
+    poller.has_begun(0)
+    poller.rewind()
+    poller.fetch_only({0})
+    (again,) = poller.poll(0.01)
+
+    assert (fetched.since_ms, again.since_ms) == (4, None)
+
+
+def test_rewound_poller_reads_again_from_what_is_committed() -> None:
+    poller = open_poller(ScriptedConsumer(list(range(50))))
+    read(poller, 1)
+    poller.commit({0: Done(0, 20)})
+    poller.rewind()
+    assert poller.lag() == 30
+    poller.fetch_only({0})
+
+    assert read(poller, 1) == list(range(20, 50))
+
+
+def test_fetch_that_began_at_the_start_again_is_a_new_life() -> None:
+    """The client goes back by itself when it is told that its offset is out of range."""
+    consumer = ScriptedConsumer(list(range(50)))
+    poller = open_poller(consumer)
+    read(poller, 1)
+    consumer.position = 0
+    (fetched,) = poller.poll(0.01)
+
+    assert (fetched.life, len(fetched.batches)) == (1, 50)
+
+
+def test_topic_that_is_quiet_for_a_while_is_asked_less_often_until_a_record_comes() -> None:
+    clock, told = Clock(), []
+    consumer = ScriptedConsumer([0])
+    poller = open_poller(consumer, clock, set_quiet=told.append)
+    poller.poll(0.01)
+    poller.poll(0.01)
+    clock.now += QUIET_SECONDS
+    poller.poll(0.01)
+    consumer.log.append(1)
+    poller.poll(0.01)
+
+    assert told == [False, False, True, False]

@@ -1,4 +1,4 @@
-"""At least once and in order, whatever fails: function, endpoint, broker, or the trigger itself."""
+"""At least once and in order, whatever ends or is away: the trigger itself, the endpoint, the broker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from .conftest import Broker, StartTrigger, Trigger, wait_for
-from .recording_lambda import BAD_GATEWAY, MISSING, RAISED, THROTTLED, TIMED_OUT, Answer, RecordingLambda
+from .conftest import Broker, Play, Player, StartTrigger, wait_for
+from .recording_lambda import RAISED, Answer, RecordingLambda
 
 RACING_PRODUCER = Path(__file__).with_name("racing_producer.py")
 PRODUCERS = 3
@@ -36,63 +36,7 @@ def assert_in_order_with_replays(values: list[bytes], expected: list[bytes]) -> 
     assert all(later <= earlier + 1 for earlier, later in pairwise(places))
 
 
-def test_failed_batch_is_sent_again_unchanged_until_it_succeeds(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
-    topic = broker.topic(1)
-    answers = iter([RAISED, TIMED_OUT, THROTTLED, BAD_GATEWAY, MISSING])
-    endpoint.decide = lambda *_: next(answers, Answer())
-    broker.send(topic, values_of("a", 7))
-    trigger = start_trigger(broker, topic, BatchSize=5, MaximumBatchingWindowInSeconds=1)
-    wait_for(lambda: len(endpoint.accepted_values()) == 7, f"all records {trigger.log_path.read_text()}")
-    trigger.wait_until_caught_up()
-
-    assert [call.values() for call in endpoint.calls[:6]] == [values_of("a", 5)] * 6
-    assert endpoint.accepted_values() == values_of("a", 7)
-    pauses = [b.started - a.started for a, b in zip(endpoint.calls[:5], endpoint.calls[1:6], strict=True)]
-    assert pauses[4] > pauses[0]
-    status = trigger.status()
-    assert [status[key] for key in ("invocations", "failed_invocations", "failed")] == [7, 5, 25]
-    assert status["last_error"] is None
-
-
-def test_nothing_is_committed_before_the_function_succeeded(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
-    topic = broker.topic(1)
-    endpoint.decide = lambda *_: RAISED
-    broker.send(topic, values_of("a", 3))
-    trigger = start_trigger(broker, topic)
-    wait_for(lambda: len(endpoint.calls) >= 2, "a retry")
-    status = trigger.status()
-
-    assert (status["committed"], status["lag"]) == (0, 3)
-    assert "ValueError: no" in status["last_error"]
-
-
-def test_poisoned_partition_blocks_only_itself(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
-    topic = broker.topic(3)
-    endpoint.decide = lambda _, event: RAISED if f"{topic}-1" in event["records"] else Answer()
-    for partition in range(3):
-        broker.send(topic, values_of(f"p{partition}", 5), partition)
-    start_trigger(broker, topic, MaximumBatchingWindowInSeconds=1)
-    wait_for(lambda: len(endpoint.accepted_values()) == 10, "the other partitions")
-    for partition in range(3):
-        broker.send(topic, values_of(f"q{partition}", 5), partition)
-    wait_for(lambda: len(endpoint.accepted_values()) == 20, "the other partitions go on")
-    endpoint.decide = lambda *_: Answer()
-    wait_for(lambda: len(endpoint.accepted_values()) == 30, "the partition once healed")
-
-    for partition in range(3):
-        expected = values_of(f"p{partition}", 5) + values_of(f"q{partition}", 5)
-        assert endpoint.accepted_values(partition) == expected
-
-
-def test_slow_partition_does_not_hold_up_the_others(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
+def test_slow_partition_does_not_hold_up_the_others(broker: Broker, endpoint: RecordingLambda, play: Play) -> None:
     topic = broker.topic(2)
     release = threading.Event()
 
@@ -102,7 +46,7 @@ def test_slow_partition_does_not_hold_up_the_others(
         return Answer()
 
     endpoint.decide = decide
-    trigger = start_trigger(broker, topic, BatchSize=10)
+    player = play(broker, topic, BatchSize=10)
     broker.send(topic, values_of("slow", 10), 0)
     wait_for(lambda: endpoint.in_flight == 1, "the slow one runs")
     broker.send(topic, values_of("fast", 50), 1)
@@ -110,21 +54,21 @@ def test_slow_partition_does_not_hold_up_the_others(
     wait_for(lambda: len(endpoint.accepted_values(1)) == 50, "the fast partition")
     seen_while_slow = endpoint.accepted_values(0)
     release.set()
-    trigger.wait_until_caught_up()
+    player.wait_until_caught_up()
 
     assert seen_while_slow == []
     assert endpoint.accepted_values(0) == values_of("slow", 10) + values_of("slow again", 10)
 
 
 def test_partitions_are_invoked_side_by_side_up_to_the_limit(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
+    broker: Broker, endpoint: RecordingLambda, play: Play
 ) -> None:
     topic = broker.topic(4)
     endpoint.decide = lambda *_: Answer(seconds=0.3)
     for partition in range(4):
         broker.send(topic, values_of(f"p{partition}", 20), partition)
-    trigger = start_trigger(broker, topic, "--max-in-flight", "3", BatchSize=10)
-    trigger.wait_until_caught_up()
+    player = play(broker, topic, "--max-in-flight", "3", BatchSize=10)
+    player.wait_until_caught_up()
 
     assert endpoint.in_flight_max == 3
     for partition in range(4):
@@ -132,7 +76,7 @@ def test_partitions_are_invoked_side_by_side_up_to_the_limit(
 
 
 def test_backlog_beyond_the_buffers_is_set_aside_and_delivered_once_the_function_recovers(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
+    broker: Broker, endpoint: RecordingLambda, play: Play
 ) -> None:
     """Every partition has more than one payload waiting, so fetching stops and goes on for each."""
     topic = broker.topic(3)
@@ -140,30 +84,28 @@ def test_backlog_beyond_the_buffers_is_set_aside_and_delivered_once_the_function
     endpoint.decide = lambda *_: Answer() if release.wait(20) else RAISED
     for partition in range(3):
         broker.send(topic, [b"%04d" % number + b"x" * 50_000 for number in range(250)], partition)
-    trigger = start_trigger(broker, topic, BatchSize=10_000)
-    wait_for(lambda: trigger.status()["polled"] >= 250, "the buffers fill")
-    wait_for(lambda: trigger.status()["lag"] == 750, "lag counts what is not fetched too")
+    player = play(broker, topic, BatchSize=10_000)
+    wait_for(lambda: player.status()["polled"] >= 250, "the buffers fill")
+    wait_for(lambda: player.status()["lag"] == 750, "lag counts what is not fetched too")
     release.set()
-    trigger.wait_until_caught_up()
+    player.wait_until_caught_up()
 
     for partition in range(3):
         assert [int(value[:4]) for value in endpoint.accepted_values(partition)] == list(range(250))
 
 
-def test_endpoint_that_is_away_loses_nothing(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
+def test_endpoint_that_is_away_loses_nothing(broker: Broker, endpoint: RecordingLambda, play: Play) -> None:
     topic = broker.topic(1)
     port = endpoint.port
     broker.send(topic, [b"first"])
-    trigger = start_trigger(broker, topic)
-    trigger.wait_until_caught_up()
+    player = play(broker, topic)
+    player.wait_until_caught_up()
     endpoint.stop()
     broker.send(topic, [b"second"])
-    wait_for(lambda: trigger.status()["failed"] >= 1, "a failure")
-    assert "endpoint" in trigger.status()["last_error"]
+    wait_for(lambda: player.status()["failed"] >= 1, "a failure")
+    assert "endpoint" in player.status()["last_error"]
     endpoint.start(port)
-    trigger.wait_until_caught_up()
+    player.wait_until_caught_up()
 
     assert endpoint.accepted_values() == [b"first", b"second"]
 
@@ -229,18 +171,16 @@ def _send_steadily(broker: Broker, topic: str, per_partition: int) -> None:
             time.sleep(0.05)
 
 
-def test_racing_producers_make_no_record_skipped(
-    broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
-) -> None:
+def test_racing_producers_make_no_record_skipped(broker: Broker, endpoint: RecordingLambda, play: Play) -> None:
     topic = broker.topic(PARTITIONS)
-    trigger = start_trigger(broker, topic, BatchSize=1000)
+    player = play(broker, topic, BatchSize=1000)
     arguments = [sys.executable, str(RACING_PRODUCER), broker.bootstrap, topic]
     producers = [
         subprocess.Popen([*arguments, f"r{number}", str(PARTITIONS), "3"], stdout=subprocess.PIPE)
         for number in range(PRODUCERS)
     ]
     sent = sum(int(producer.communicate()[0]) for producer in producers)
-    trigger.wait_until_caught_up()
+    player.wait_until_caught_up()
 
     values = endpoint.accepted_values()
     assert len(values) == len(set(values)) == sent
@@ -250,34 +190,34 @@ def test_racing_producers_make_no_record_skipped(
 
 
 def test_broker_that_comes_back_empty_is_read_from_its_start(
-    own_broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
+    own_broker: Broker, endpoint: RecordingLambda, play: Play
 ) -> None:
     topic = own_broker.topic(2)
     for partition in range(2):
         own_broker.send(topic, values_of("old", 100), partition)
-    trigger = start_trigger(own_broker, topic)
-    trigger.wait_until_caught_up()
+    player = play(own_broker, topic)
+    player.wait_until_caught_up()
     _restart_empty(own_broker, topic)
     for partition in range(2):
         own_broker.send(topic, values_of("new", 10), partition)
-    _wait_for_new(endpoint, trigger, 10)
+    _wait_for_new(endpoint, player, 10)
 
     for partition in range(2):
         assert endpoint.accepted_values(partition) == values_of("old", 100) + values_of("new", 10)
 
 
 def test_broker_that_comes_back_fuller_than_before_loses_nothing(
-    own_broker: Broker, endpoint: RecordingLambda, start_trigger: StartTrigger
+    own_broker: Broker, endpoint: RecordingLambda, play: Play
 ) -> None:
     topic = own_broker.topic(2)
     for partition in range(2):
         own_broker.send(topic, values_of("old", 10), partition)
-    trigger = start_trigger(own_broker, topic)
-    trigger.wait_until_caught_up()
+    player = play(own_broker, topic)
+    player.wait_until_caught_up()
     _restart_empty(own_broker, topic)
     for partition in range(2):
         own_broker.send(topic, values_of("new", 100), partition)
-    _wait_for_new(endpoint, trigger, 100)
+    _wait_for_new(endpoint, player, 100)
 
     for partition in range(2):
         assert set(endpoint.accepted_values(partition)) == set(values_of("old", 10) + values_of("new", 100))
@@ -291,10 +231,41 @@ def _restart_empty(broker: Broker, topic: str) -> None:
     tansu.create_topics(broker.bootstrap, {topic: 2})
 
 
-def _wait_for_new(endpoint: RecordingLambda, trigger: Trigger, count: int) -> None:
+def _wait_for_new(endpoint: RecordingLambda, player: Player, count: int) -> None:
     last = f"new {count - 1}".encode()
     wait_for(
         lambda: all(set(values_of("new", count)) <= set(endpoint.accepted_values(part)) for part in range(2)),
-        f"{last!r}: {trigger.status()} {trigger.log_path.read_text()}",
+        f"{last!r}: {player.status()}",
     )
-    trigger.wait_until_caught_up()
+    player.wait_until_caught_up()
+
+
+def test_broker_that_comes_back_empty_gets_no_topic_from_the_trigger(
+    own_broker: Broker, endpoint: RecordingLambda, play: Play
+) -> None:
+    """The broker makes any topic that is asked for by name, with its own number of partitions."""
+    from kafka import KafkaAdminClient
+
+    topic = own_broker.topic(2)
+    play(own_broker, topic).wait_until_caught_up()
+    own_broker.kill()
+    own_broker.start()
+    own_broker.topic(1)
+    admin = KafkaAdminClient(bootstrap_servers=own_broker.bootstrap)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert topic not in admin.list_topics()
+    admin.close()
+
+
+def test_trigger_waits_for_a_topic_that_is_created_later(broker: Broker, endpoint: RecordingLambda, play: Play) -> None:
+    from local_runtime import tansu
+
+    topic = f"{broker.topic(1)}-later"
+    player = play(broker, topic, wait=False)
+    wait_for(lambda: "does not exist" in str(player.status()["last_error"]), "the topic is missed")
+    tansu.create_topics(broker.bootstrap, {topic: 2})
+    broker.send(topic, [b"one"], 1)
+    wait_for(endpoint.accepted_values, "a record")
+
+    assert endpoint.accepted_values() == [b"one"]
