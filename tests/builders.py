@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from event_analytics.http_exchange import Request
 from event_analytics.kafka_batch import KafkaRecord
@@ -66,6 +67,12 @@ def a_lambda_batch(records: Iterable[KafkaRecord]) -> dict[str, Any]:
             }
         )
     return {"eventSource": "SelfManagedKafka", "bootstrapServers": "b-1:9092", "records": grouped}
+
+
+def ids_in(parameters: Mapping[str, Any], name: str = "ids") -> list[str]:
+    """The ids that a statement was asked with, packed as `id_lists` does it."""
+    numbers = memoryview(base64.urlsafe_b64decode(parameters[name])).cast("Q")
+    return [str(UUID(int=high << 64 | low)) for high, low in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
 def a_request(

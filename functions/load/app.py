@@ -17,7 +17,6 @@ from event_analytics.change import CHANGE_COLUMNS
 from event_analytics.conflict_settling import settle_conflicts
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.erasure_watch import ErasureWatch
-from event_analytics.event import decode_stored_event
 from event_analytics.folding import fold_changes
 from event_analytics.giving_up import give_up_refused
 from event_analytics.hour_marks import hours_of, mark_hours
@@ -73,7 +72,7 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
     dead = insert_isolated(deps.store, EMBEDDINGS_TABLE, plan.embedding_rows, deps.epoch, EMBEDDINGS_COLUMNS)
     event_rows = without(plan.event_rows, dead)
     dead_events = insert_isolated(deps.store, EVENTS_TABLE, event_rows, deps.epoch)
-    creates = [decode_stored_event(row.line) for row in event_rows]
+    creates = [row.event for row in event_rows]
     mark_hours(deps.store, hours_of(creates))
     id_conflicts = settle_conflicts(deps.store, creates)
     dead_changes = insert_isolated(deps.store, CHANGES_TABLE, plan.change_rows, deps.epoch, CHANGE_COLUMNS)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -76,6 +77,11 @@ def has_latencies(body: Any) -> None:
     assert "message_sent" in [row["event_name"] for row in body["latency"]]
 
 
+def is_an_erasure(body: Any) -> None:
+    assert body["status"] == "accepted"
+    assert UUID(body["erasure_id"])
+
+
 def has_replayed_nothing(answer: Any) -> None:
     assert answer == {"replays": []}
 
@@ -101,6 +107,7 @@ OUTCOMES: dict[tuple[str, str], Check] = {
     ("query", "query_latency"): http(200, has_latencies),
     ("query", "query_health"): http(200),
     ("authorizer", "authorizer_request"): is_denied,
+    ("admin", "admin_delete_user"): http(202, is_an_erasure),
     ("report", "schedule_report"): is_nothing,
     ("replay", "schedule_replay"): has_replayed_nothing,
 }

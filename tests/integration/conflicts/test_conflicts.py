@@ -50,7 +50,7 @@ class Run:
         assert not plan.dead
         insert_isolated(self.store, EMBEDDINGS_TABLE, plan.embedding_rows, self.epoch, EMBEDDINGS_COLUMNS)
         assert not insert_isolated(self.store, "events", plan.event_rows, self.epoch)
-        settled = settle_conflicts(self.store, [decode_stored_event(row.line) for row in plan.event_rows])
+        settled = settle_conflicts(self.store, [row.event for row in plan.event_rows])
         changes = [(offset, sent) for offset, sent in batch if sent.place is None]
         rows = [
             LoadRow(a_record(offset, topic="event-changes"), self._change(sent, offset)) for offset, sent in changes

@@ -18,12 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.errors import Refused
 from event_analytics.folding import fold_pending
 from event_analytics.identifiers import mint_uuid7
 from event_analytics.ingest import Item, item_of_event
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
 from event_analytics.operations import plan_delete, plan_update
+from event_analytics.questions.catalog import BY_NAME
 from event_analytics.validate import Acceptance
 from functions.load import app as load
 from functions.query import app as query
@@ -153,7 +155,7 @@ class Convergence(RuleBasedStateMachine):
         for record in reversed(self.undelivered):  # the newest first: what is late must still find its place
             self._load([record])
         self._fold()
-        deps = query.Deps(store=self.store, keys=FakeKeySource(), now=lambda: datetime.now(UTC))
+        deps = query.Deps(self.store, FakeObjectStore(), FakeKeySource(), now=lambda: datetime.now(UTC))
         for identifier, event in zip(self.ids, self.events, strict=True):
             assert found_by(deps, identifier) == event.expected(), (identifier, event.create, event.changes)
             if event.create is not None:
@@ -161,10 +163,9 @@ class Convergence(RuleBasedStateMachine):
 
 
 def found_by(deps: Any, identifier: str) -> dict[str, Any] | None:
-    from event_analytics.errors import Refused
-
+    request = a_request(key=deps.keys.read_key, path_parameters={"id": identifier})
     try:
-        answer = query.handle_event(a_request(key=deps.keys.read_key, path_parameters={"id": identifier}), deps)
+        answer = query.handle_question(BY_NAME["event"], request, deps, InvocationLine())
     except Refused as refused:
         assert str(refused.reason) in ("event_not_found", "event_deleted")
         return None
@@ -175,7 +176,8 @@ def found_by(deps: Any, identifier: str) -> dict[str, Any] | None:
 
 def in_conversation(deps: Any, identifier: str) -> bool:
     request = a_request(key=deps.keys.read_key, path_parameters={"id": f"c-{identifier}"})
-    events = json.loads(query.handle_conversation(request, deps).body)["events"]
+    answer = query.handle_question(BY_NAME["conversation-events"], request, deps, InvocationLine())
+    events = json.loads(answer.body)["events"]
     assert len(events) <= 1
     return bool(events)
 

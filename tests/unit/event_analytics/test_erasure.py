@@ -133,7 +133,7 @@ class TablesOf(FakeEventStore):
         if "count()" in sql:
             return [{"number": len(self.erasures)}]
         if "ids" in parameters:
-            return [{"id": UUID4, **ALICE._asdict()}] if UUID4 in parameters["ids"] else []
+            return [{"id": UUID4, **ALICE._asdict()}] if UUID(UUID4) in ids_in(parameters) else []
         return [erasure._asdict() for erasure in self.erasures]
 
 

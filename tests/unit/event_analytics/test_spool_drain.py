@@ -29,16 +29,19 @@ class KilledAtDelete(FakeObjectStore):
 
 
 class CuttingLog(FakeEventLog):
-    """Keeps each append by itself, and acknowledges only so many in all."""
+    """Keeps each append by itself, and acknowledges only so many in all, and in each append."""
 
-    def __init__(self, capacity: int = 10**9) -> None:
+    def __init__(self, capacity: int = 10**9, at_once: int = 10**9) -> None:
         super().__init__()
         self.appends: list[int] = []
+        self.bytes: list[int] = []
         self.capacity = capacity
+        self.at_once = at_once
 
     def append(self, records: Sequence[Record]) -> list[bool]:
         self.appends.append(len(records))
-        self.refuse_after = min(len(records), self.capacity - len(self.records))
+        self.bytes.append(sum(len(record.value) for record in records))
+        self.refuse_after = min(len(records), self.at_once, self.capacity - len(self.records))
         return super().append(records)
 
 
@@ -122,12 +125,38 @@ def test_records_are_appended_in_bounded_groups_of_whole_objects() -> None:
     assert max(log.appends) <= 5_000
 
 
-def test_many_bytes_go_in_several_groups_and_a_large_object_alone() -> None:
+def test_many_bytes_go_in_several_appends() -> None:
     large = [Record("events", b"a", b"x" * 900_000, 1)] * 3
     log = CuttingLog()
 
     assert drain(spooled(large, large, large * 3, [record(1)]), log).deleted == 4
-    assert log.appends == [3, 3, 9, 1]
+    assert (sum(log.appends), max(log.bytes) <= 4_000_000) == (16, True)
+
+
+def test_appends_begin_small_and_grow_while_the_broker_takes_them() -> None:
+    log = CuttingLog()
+    drain(spooled([record(n) for n in range(20_000)]), log)
+
+    assert log.appends == [312, 625, 1_250, 2_500, 5_000, 5_000, 5_000, 313]
+
+
+@pytest.mark.parametrize("at_once", [19, 100, 1_000])
+def test_a_slow_broker_gets_all_of_a_large_object_in_small_appends(at_once: int) -> None:
+    records = [record(n) for n in range(3_000)]
+    spool, log = spooled(records), CuttingLog(at_once=at_once)
+
+    assert drain(spool, log) == DrainReport(published=3_000, deleted=1)
+    assert log.records == records
+    assert sum(log.appends) < 2.5 * len(records)
+
+
+def test_a_broker_that_takes_nothing_is_left_alone_after_a_few_appends() -> None:
+    log = CuttingLog(at_once=0)
+    report = drain(spooled([record(n) for n in range(3_000)], [record(1)]), log)
+
+    assert (report.published, report.left) == (0, 2)
+    assert "not acknowledged" in report.stopped
+    assert log.appends == [312, 78, 19]
 
 
 def test_what_was_accepted_while_the_drain_began_waits_for_the_next() -> None:

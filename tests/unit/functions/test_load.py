@@ -12,7 +12,7 @@ from event_analytics.identifiers import mint_uuid7
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
 from functions.load.app import Deps, handle
-from tests.builders import ACCEPTED_US, a_lambda_batch, a_record
+from tests.builders import ACCEPTED_US, a_lambda_batch, a_record, ids_in
 from tests.fakes import FakeEventLog, FakeEventStore, FakeObjectStore
 
 CHANGED = mint_uuid7(ACCEPTED_US // 1_000, b"\1" * 10)
@@ -59,7 +59,7 @@ def test_changes_go_to_their_log_and_are_folded_once_per_id(load: Load) -> None:
     assert (first["fields"], first["error"], first["patch"]) == (["error", "properties"], "timeout", {"a": None})
     assert (second["is_deleted"], second["version"]) == (1, ACCEPTED_US + 1)
     assert line.counts["loaded_changes"] == 2
-    assert next(parameters["ids"] for _, parameters in load.store.asked if "ids" in parameters) == [str(CHANGED)]
+    assert next(ids_in(parameters) for _, parameters in load.store.asked if "ids" in parameters) == [str(CHANGED)]
 
 
 def test_the_same_batch_again_changes_nothing(load: Load) -> None:

@@ -6,12 +6,14 @@ from event_analytics.observability import InvocationLine
 from event_analytics.spooling import SpoolingLog
 from functions.report.app import Deps, JobsFailed, JobUnknown, handle
 from tests.builders import ACCEPTED_US, an_acceptance, raw
-from tests.fakes import FakeEventLog, FakeEventStore, FakeObjectStore
+from tests.fakes import FakeEventLog, FakeEventStore, FakeObjectStore, FakeTopicOffsets
 
 
 @pytest.fixture
 def deps() -> Deps:
-    return Deps(FakeEventStore(), FakeObjectStore(), FakeEventLog(), now=lambda: ACCEPTED_US / 1e6 + 3_600)
+    return Deps(
+        FakeEventStore(), FakeObjectStore(), FakeEventLog(), lambda: ACCEPTED_US / 1e6 + 3_600, FakeTopicOffsets(), 0
+    )
 
 
 def test_what_was_spooled_is_published_and_deleted(deps: Deps) -> None:

@@ -62,6 +62,7 @@ def test_a_function_names_all_settings_it_misses_at_once() -> None:
         "QuerySettings",
         "ReportSettings",
         "ReplaySettings",
+        "AdminSettings",
     ],
 )
 def test_a_function_takes_what_it_is_given(name: str) -> None:

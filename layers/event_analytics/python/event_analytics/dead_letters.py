@@ -24,6 +24,8 @@ DEAD_LETTERS_PREFIX: Final = "dead-letters/v1/"
 REDRIVEN_PREFIX: Final = "dead-letters-redriven/v1/"
 REASON_UNDECODABLE: Final = "record_undecodable"  # our decoder refuses it
 REASON_STORE_REJECTED: Final = "store_rejected"  # ClickHouse does; error_code says why
+REASON_FOLD_REJECTED: Final = "fold_rejected"  # ClickHouse has the change, and cannot make its event's row with it
+REASON_NO_SUCH_EVENT: Final = "no_such_event"  # the event of a change has not come
 
 _DETAIL_CHARACTERS_MAX: Final = 500  # of an error's text: it may quote the record, which is kept whole beside it
 _TOPIC_COPY_BYTES_MAX: Final = 900_000  # Kafka's default is 1 MiB, and base64 makes 900 kB a letter of 1.2 MB

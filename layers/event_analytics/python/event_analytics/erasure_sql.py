@@ -12,6 +12,7 @@ from uuid import UUID
 
 from event_analytics.erasure import Erasure
 from event_analytics.fold import Statement
+from event_analytics.id_lists import IDS_SQL, pack_ids
 from event_analytics.integrity import CHANGE_VERSION_MARGIN_US
 
 ERASURES_TABLE: Final = "erasures"
@@ -19,12 +20,12 @@ ERASED_IDS_TABLE: Final = "erased_ids"
 
 COUNT_ERASURES: Final = "SELECT count() AS number FROM erasures"
 SELECT_ERASURES: Final = "SELECT user_hash, max(erased_us) AS erased_us FROM erasures GROUP BY user_hash"
-_ERASED_AMONG: Final = """
+_ERASED_AMONG: Final = f"""
 SELECT id, argMax(noted.user_hash, noted.erased_us) AS user_hash, max(noted.erased_us) AS erased_us
 FROM erased_ids AS noted
-WHERE id IN {ids:Array(UUID)}
+WHERE id IN {IDS_SQL}
 GROUP BY id
-"""
+"""  # noqa: S608 - a constant of ours
 
 _USERS: Final = "{users:Array(String)}, {hashes:Array(String)}, ''"
 _ERASED_US: Final = "transform(user_id, {users:Array(String)}, {times:Array(UInt64)}, toUInt64(0))"
@@ -136,8 +137,8 @@ class ErasedUser(NamedTuple):
 
 
 def compile_erased_among(ids: Sequence[UUID]) -> Statement:
-    """Which of the ids were erased: rows {id, user_hash, erased_us}."""
-    return Statement(_ERASED_AMONG, {"ids": [str(identifier) for identifier in ids]})
+    """Which of up to IDS_MAX ids were erased: rows {id, user_hash, erased_us}."""
+    return Statement(_ERASED_AMONG, {"ids": pack_ids(ids)})
 
 
 def compile_collection(users: Sequence[ErasedUser]) -> Statement:

@@ -21,6 +21,7 @@ from event_analytics.erasure_sql import (
     SELECT_ERASURES,
     compile_erased_among,
 )
+from event_analytics.id_lists import IDS_MAX
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.ports import EventStore
 
@@ -124,11 +125,11 @@ def _insert(store: EventStore, table: str, rows: Sequence[Mapping[str, object]])
 
 def _erased_among(store: EventStore, records: Iterable[KafkaRecord]) -> dict[bytes, Erasure]:
     """Which events that the records change were erased."""
-    changed = {id_of(record.value) for record in records if is_change(record.value or b"")} - {None}
-    if not changed:
-        return {}
-    statement = compile_erased_among([identifier for identifier in changed if identifier is not None])
+    named = {id_of(record.value) for record in records if is_change(record.value or b"")}
+    changed = [identifier for identifier in named if identifier is not None]
+    statements = [compile_erased_among(changed[at : at + IDS_MAX]) for at in range(0, len(changed), IDS_MAX)]
     return {
         UUID(row["id"]).bytes: Erasure(row["user_hash"], int(row["erased_us"]))
+        for statement in statements
         for row in store.select(statement.sql, statement.parameters)
     }

@@ -10,7 +10,7 @@ leave room for that, or a batch full of poison would never end.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from event_analytics.dead_letters import REASON_STORE_REJECTED, DeadRecord
 from event_analytics.errors import StoreRejected, StoreUnavailable
@@ -25,18 +25,35 @@ UNKNOWN_REFUSALS_MAX: Final = 39
 T = TypeVar("T")
 
 
-class LoadRow(NamedTuple):
+class Row(Protocol):
     """One row to insert, as a line of JSON, and the record it was made of."""
+
+    @property
+    def record(self) -> KafkaRecord:
+        """What Kafka had."""
+        ...
+
+    @property
+    def line(self) -> bytes:
+        """What the store gets."""
+        ...
+
+
+class LoadRow(NamedTuple):
+    """A row, and nothing else."""
 
     record: KafkaRecord
     line: bytes
 
 
-def isolate(rows: Sequence[T], insert: Callable[[Sequence[T]], None]) -> list[tuple[T, StoreRejected]]:
+def isolate(
+    rows: Sequence[T], insert: Callable[[Sequence[T]], None], unknown_refusals_max: float = UNKNOWN_REFUSALS_MAX
+) -> list[tuple[T, StoreRejected]]:
     """Insert all rows that can be; the others come back in their order, each with its own refusal.
 
     A refused batch is halved level by level, so that a part which is taken is found before the parts grow small.
     `insert` gets neighbours in their order, and must give equal parts equal insert tokens: a batch may come again.
+    `unknown_refusals_max`: infinite where `insert` raises StoreRejected only if the rows are at fault for certain.
 
     Raises:
         StoreUnavailable: any that `insert` raised, or the store refuses everything for a reason nobody knows. Some rows
@@ -52,7 +69,7 @@ def isolate(rows: Sequence[T], insert: Callable[[Sequence[T]], None]) -> list[tu
             insert(rows[part.start : part.stop])
         except StoreRejected as error:
             unknown_refusals += not error.is_known
-            if unknown_refusals > UNKNOWN_REFUSALS_MAX and not is_any_taken:
+            if unknown_refusals > unknown_refusals_max and not is_any_taken:
                 raise StoreUnavailable(f"no row of {len(rows)} is taken, so none is at fault: {error}") from error
             if len(part) == 1:
                 refused[part.start] = error
@@ -65,7 +82,7 @@ def isolate(rows: Sequence[T], insert: Callable[[Sequence[T]], None]) -> list[tu
 
 
 def insert_isolated(
-    store: EventStore, table: str, rows: Sequence[LoadRow], epoch: str, columns: Sequence[str] = ()
+    store: EventStore, table: str, rows: Sequence[Row], epoch: str, columns: Sequence[str] = ()
 ) -> list[DeadRecord]:
     """Insert rows into `table`; what the store refuses comes back as dead records, the rest is in.
 
@@ -73,7 +90,7 @@ def insert_isolated(
         StoreUnavailable: as `isolate`.
     """
 
-    def insert(part: Sequence[LoadRow]) -> None:
+    def insert(part: Sequence[Row]) -> None:
         token = insert_token([row.record for row in part], epoch)
         store.insert_rows(table, b"\n".join(row.line for row in part), token, columns)
 

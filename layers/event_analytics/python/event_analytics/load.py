@@ -8,7 +8,7 @@ table's key (docs/decisions/0004).
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from event_analytics.change import decode_stored_change, is_change
 from event_analytics.dead_letters import REASON_UNDECODABLE, DeadRecord
 from event_analytics.event import StoredEvent, decode_stored_event
-from event_analytics.isolation import LoadRow
+from event_analytics.isolation import LoadRow, Row
 from event_analytics.kafka_batch import KafkaRecord, runs_of
 
 EVENTS_TABLE: Final = "events"
@@ -39,15 +39,34 @@ EMBEDDINGS_COLUMNS: Final = EmbeddingRow.__struct_fields__  # an ephemeral colum
 _encoder = msgspec.json.Encoder()
 
 
+class EventRow(NamedTuple):
+    """The row of an event, and what it says."""
+
+    record: KafkaRecord
+    line: bytes
+    event: StoredEvent
+
+
+class ChangeRow(NamedTuple):
+    """The row of a change, and the event that it is about."""
+
+    record: KafkaRecord
+    line: bytes
+    event_id: UUID
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
 class LoadPlan(NamedTuple):
     """What to do with one batch: rows per table, each with the record it was made of, and what can be no row.
 
     `newest_accepted_us`: acceptance time of the newest row, 0 without rows.
     """
 
-    event_rows: list[LoadRow]
+    event_rows: list[EventRow]
     embedding_rows: list[LoadRow]
-    change_rows: list[LoadRow]
+    change_rows: list[ChangeRow]
     dead: list[DeadRecord]
     newest_accepted_us: int
 
@@ -56,9 +75,9 @@ class _Rows:
     """Rows of a batch as they are found."""
 
     def __init__(self) -> None:
-        self.events: list[LoadRow] = []
+        self.events: list[EventRow] = []
         self.embeddings: list[LoadRow] = []
-        self.changes: list[LoadRow] = []
+        self.changes: list[ChangeRow] = []
         self.dead: list[DeadRecord] = []
         self.newest_accepted_us = 0
 
@@ -74,14 +93,14 @@ class _Rows:
 
     def _add_event(self, record: KafkaRecord, value: bytes) -> None:
         event = decode_stored_event(value)
-        self.events.append(LoadRow(record, value))
+        self.events.append(EventRow(record, value, event))
         self.newest_accepted_us = max(self.newest_accepted_us, event.accepted_us)
         if event.input_embeddings or event.output_embeddings:
             self.embeddings.append(LoadRow(record, _embedding_row(event)))
 
     def _add_change(self, record: KafkaRecord, value: bytes) -> None:
         change = decode_stored_change(value)
-        self.changes.append(LoadRow(record, value))
+        self.changes.append(ChangeRow(record, value, change.id))
         self.newest_accepted_us = max(self.newest_accepted_us, change.version)
 
 
@@ -94,12 +113,12 @@ def plan_load(records: Iterable[KafkaRecord]) -> LoadPlan:
     return LoadPlan(rows.events, rows.embeddings, rows.changes, rows.dead, rows.newest_accepted_us)
 
 
-def changed_ids(rows: Iterable[LoadRow]) -> list[UUID]:
+def changed_ids(rows: Iterable[ChangeRow]) -> list[UUID]:
     """The ids that change rows are about, each once, in the order of arrival."""
-    return list({decode_stored_change(row.line).id: None for row in rows})
+    return list({row.event_id: None for row in rows})
 
 
-def without(rows: list[LoadRow], dead: Iterable[DeadRecord]) -> list[LoadRow]:
+def without(rows: list[AnyRow], dead: Iterable[DeadRecord]) -> list[AnyRow]:
     """The rows whose record is not among the dead."""
     dead_records = {one.record for one in dead}
     return [row for row in rows if row.record not in dead_records] if dead_records else rows

@@ -201,3 +201,11 @@ class AnswerCache(Protocol):
     def release(self, key: str) -> None:
         """Give up a claim."""
         ...
+
+
+class Notices(Protocol):
+    """Where people are told what happened."""
+
+    def publish(self, subject: str, text: str) -> None:
+        """Return once the notice is on its way; it may go out twice."""
+        ...

@@ -15,16 +15,18 @@ from event_analytics.dead_letters import (
     parse_letter_name,
     read_letter,
 )
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.ports import EventLog, ObjectStore
 from event_analytics.routing import EVENTS_REPLAY_TOPIC, Record
 
 
 class Selection(NamedTuple):
-    """Which letters are meant; every condition that is given must hold. `since_ms`: given up then or later."""
+    """Which letters are meant; every condition that is given must hold. They were given up in [since_ms, before_ms)."""
 
     reason: str | None = None
     since_ms: int | None = None
     name: str | None = None
+    before_ms: int | None = None
 
 
 class RedriveStep(NamedTuple):
@@ -50,7 +52,8 @@ def names_in_order(names: Iterable[str], selection: Selection) -> list[str]:
 def is_selected(letter: LetterBody, selection: Selection) -> bool:
     """Whether reason and time are those meant."""
     is_reason = selection.reason is None or letter.reason == selection.reason
-    return is_reason and (selection.since_ms is None or letter.dead_ms >= selection.since_ms)
+    is_late = selection.since_ms is None or letter.dead_ms >= selection.since_ms
+    return is_reason and is_late and (selection.before_ms is None or letter.dead_ms < selection.before_ms)
 
 
 def plan_redrive(name: str, letter: LetterBody) -> RedriveStep:
@@ -91,12 +94,14 @@ def select_letters(objects: ObjectStore, selection: Selection) -> Iterator[tuple
 def redrive(objects: ObjectStore, log: EventLog, steps: Sequence[RedriveStep]) -> list[RedriveStep]:
     """Append the records and move the letters of those that are acknowledged; these steps come back.
 
-    A crash in between leaves the letter where it was: its record goes twice, and counts once.
+    A crash in between leaves the letter where it was: its record goes twice, and counts once. What was erased is not
+    sent, and its letter is left to the erasure.
 
     Raises:
         LogUnavailable: no broker could be reached; no letter is moved.
     """
-    sendable = [(step, step.record) for step in steps if step.record is not None]
+    erased = ErasureIndex().read(objects)
+    sendable = [(step, step.record) for step in steps if step.record is not None and erased.keeps(step.record)]
     acknowledged = log.append([record for _, record in sendable])
     done = [step for (step, _), is_acknowledged in zip(sendable, acknowledged, strict=True) if is_acknowledged]
     for step in done:

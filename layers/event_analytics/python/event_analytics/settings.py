@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 SERVICE_DEFAULT: Final = "tallystream"
 
@@ -15,42 +15,59 @@ class SettingsMissing(Exception):  # noqa: N818 - names the state, as the operat
     """Environment variables without which a function cannot run; all of them, not just the first."""
 
 
-class _Reader:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self._missing: list[str] = []
+class _Variable(NamedTuple):
+    """One environment variable. `default`: None where a function cannot do without it."""
 
-    def required(self, name: str) -> str:
-        value = self._environment.get(name, "")
-        if not value:
-            self._missing.append(name)
-        return value
-
-    def optional(self, name: str, default: str = "") -> str:
-        return self._environment.get(name) or default
-
-    def check(self) -> None:
-        if self._missing:
-            raise SettingsMissing(f"not set: {', '.join(self._missing)}")
+    name: str
+    default: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizerSettings:
-    """`keys_secret_id`: name or ARN of the secret with the API keys."""
+# Field of any settings below -> where it is read.
+_VARIABLES: Final = {
+    "kafka_bootstrap": _Variable("KAFKA_BOOTSTRAP"),
+    "kafka_security": _Variable("KAFKA_SECURITY", "plaintext"),
+    "kafka_durability": _Variable("KAFKA_DURABILITY", "replicated"),
+    "clickhouse_url": _Variable("CLICKHOUSE_URL"),
+    "clickhouse_secret_id": _Variable("CLICKHOUSE_SECRET_ID", ""),
+    "keys_secret_id": _Variable("KEYS_SECRET_ID"),
+    "archive_bucket": _Variable("ARCHIVE_BUCKET"),
+    "stream_epoch": _Variable("STREAM_EPOCH"),
+    "cors_origin": _Variable("CORS_ORIGIN", ""),
+    "erasure_settle_seconds": _Variable("ERASURE_SETTLE_SECONDS", "840"),
+    "report_topic_arn": _Variable("REPORT_TOPIC_ARN", ""),
+    "cache_url": _Variable("CACHE_URL", ""),
+    "cache_seconds": _Variable("CACHE_SECONDS", "5"),
+    "service": _Variable("POWERTOOLS_SERVICE_NAME", SERVICE_DEFAULT),
+    "namespace": _Variable("POWERTOOLS_METRICS_NAMESPACE", "Tallystream"),
+    "log_level": _Variable("LOG_LEVEL", "INFO"),
+}
 
-    keys_secret_id: str
+
+class _FromEnvironment:
+    """Settings whose fields are all texts of the table above. A variable that is empty counts as not set."""
+
+    __slots__ = ()
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(keys_secret_id=reader.required("KEYS_SECRET_ID"))
-        reader.check()
-        return settings
+        variables = {name: _VARIABLES[name] for name in cls.__annotations__}
+        values = {name: environment.get(each.name) or each.default for name, each in variables.items()}
+        missing = [variables[name].name for name, value in values.items() if value is None]
+        if missing:
+            raise SettingsMissing(f"not set: {', '.join(missing)}")
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
-class IngestSettings:
+class AuthorizerSettings(_FromEnvironment):
+    """`keys_secret_id`: name or ARN of the secret with the API keys."""
+
+    keys_secret_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings(_FromEnvironment):
     """`kafka_security`: plaintext or msk-iam. `archive_bucket`: takes the spool. `cors_origin`: "" allows no origin."""
 
     kafka_bootstrap: str
@@ -59,23 +76,9 @@ class IngestSettings:
     archive_bucket: str
     cors_origin: str
 
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(
-            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
-            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
-            keys_secret_id=reader.required("KEYS_SECRET_ID"),
-            archive_bucket=reader.required("ARCHIVE_BUCKET"),
-            cors_origin=reader.optional("CORS_ORIGIN"),
-        )
-        reader.check()
-        return settings
-
 
 @dataclass(frozen=True, slots=True)
-class LoadSettings:
+class LoadSettings(_FromEnvironment):
     """`stream_epoch`: which life of the topics the offsets belong to. `archive_bucket`: takes dead letters."""
 
     clickhouse_url: str
@@ -85,123 +88,73 @@ class LoadSettings:
     kafka_bootstrap: str
     kafka_security: str
 
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(
-            clickhouse_url=reader.required("CLICKHOUSE_URL"),
-            clickhouse_secret_id=reader.optional("CLICKHOUSE_SECRET_ID"),
-            stream_epoch=reader.required("STREAM_EPOCH"),
-            archive_bucket=reader.required("ARCHIVE_BUCKET"),
-            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
-            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
-        )
-        reader.check()
-        return settings
-
 
 @dataclass(frozen=True, slots=True)
-class ArchiveSettings:
+class ArchiveSettings(_FromEnvironment):
     """As in LoadSettings."""
 
     archive_bucket: str
     stream_epoch: str
 
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(archive_bucket=reader.required("ARCHIVE_BUCKET"), stream_epoch=reader.required("STREAM_EPOCH"))
-        reader.check()
-        return settings
-
 
 @dataclass(frozen=True, slots=True)
-class ReportSettings:
-    """As in LoadSettings; `archive_bucket` holds the spool."""
+class ReportSettings(_FromEnvironment):
+    """As in LoadSettings; `archive_bucket` holds the spool. `erasure_settle_seconds`: load's own time-out.
+
+    `report_topic_arn`: SNS topic that is told of summaries; "" for none.
+    """
 
     clickhouse_url: str
     clickhouse_secret_id: str
     archive_bucket: str
     kafka_bootstrap: str
     kafka_security: str
-
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(
-            clickhouse_url=reader.required("CLICKHOUSE_URL"),
-            clickhouse_secret_id=reader.optional("CLICKHOUSE_SECRET_ID"),
-            archive_bucket=reader.required("ARCHIVE_BUCKET"),
-            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
-            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
-        )
-        reader.check()
-        return settings
+    erasure_settle_seconds: str
+    report_topic_arn: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaySettings:
+class ReplaySettings(_FromEnvironment):
     """As in ArchiveSettings and IngestSettings."""
 
     archive_bucket: str
     kafka_bootstrap: str
     kafka_security: str
 
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(
-            archive_bucket=reader.required("ARCHIVE_BUCKET"),
-            kafka_bootstrap=reader.required("KAFKA_BOOTSTRAP"),
-            kafka_security=reader.optional("KAFKA_SECURITY", "plaintext"),
-        )
-        reader.check()
-        return settings
-
 
 @dataclass(frozen=True, slots=True)
-class QuerySettings:
-    """`kafka_durability`: what an acknowledgement of the broker survives: replicated, disk or memory."""
+class QuerySettings(_FromEnvironment):
+    """`kafka_durability`: what an acknowledgement of the broker survives: replicated, disk or memory.
+
+    `archive_bucket`: its dead letters and spool are counted. `cache_url`: "" for no cache of reports, which else are
+    kept for `cache_seconds`.
+    """
 
     clickhouse_url: str
     clickhouse_secret_id: str
     keys_secret_id: str
+    archive_bucket: str
     cors_origin: str
     kafka_durability: str
-
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; raises SettingsMissing."""
-        reader = _Reader(environment)
-        settings = cls(
-            clickhouse_url=reader.required("CLICKHOUSE_URL"),
-            clickhouse_secret_id=reader.optional("CLICKHOUSE_SECRET_ID"),
-            keys_secret_id=reader.required("KEYS_SECRET_ID"),
-            cors_origin=reader.optional("CORS_ORIGIN"),
-            kafka_durability=reader.optional("KAFKA_DURABILITY", "replicated"),
-        )
-        reader.check()
-        return settings
+    cache_url: str
+    cache_seconds: str
 
 
 @dataclass(frozen=True, slots=True)
-class ObservabilitySettings:
+class AdminSettings(_FromEnvironment):
+    """As in IngestSettings; `archive_bucket` holds the dead letters."""
+
+    archive_bucket: str
+    kafka_bootstrap: str
+    kafka_security: str
+    keys_secret_id: str
+    cors_origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservabilitySettings(_FromEnvironment):
     """How a function names itself in logs and metrics."""
 
     service: str
     namespace: str
     log_level: str
-
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read them; all have defaults."""
-        reader = _Reader(environment)
-        return cls(
-            service=reader.optional("POWERTOOLS_SERVICE_NAME", SERVICE_DEFAULT),
-            namespace=reader.optional("POWERTOOLS_METRICS_NAMESPACE", "Tallystream"),
-            log_level=reader.optional("LOG_LEVEL", "INFO"),
-        )

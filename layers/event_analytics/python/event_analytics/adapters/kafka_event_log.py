@@ -31,7 +31,7 @@ _BACKOFF_SECONDS_FIRST: Final = 0.05  # doubled each time; half of it is chance
 _LINGER_MS: Final = 5  # lets the records of one request travel together
 _BATCH_BYTES: Final = 262_144
 _REQUEST_BYTES_MAX: Final = 1_048_576  # Kafka's default message.max.bytes; one event stays below 900 kB
-_SECURITY: Final[dict[str, dict[str, Any]]] = {
+SECURITY_CONFIG: Final[dict[str, dict[str, Any]]] = {
     "plaintext": {},
     "msk-iam": {"security_protocol": "SASL_SSL", "sasl_mechanism": "AWS_MSK_IAM"},
 }
@@ -58,7 +58,7 @@ class KafkaEventLog:
             "max_block_ms": _CONNECT_MS_MAX,
             "request_timeout_ms": int(ACKNOWLEDGE_SECONDS_MAX * 1_000),
             "delivery_timeout_ms": int(ACKNOWLEDGE_SECONDS_MAX * 1_000) + _LINGER_MS,
-            **_SECURITY[security],
+            **SECURITY_CONFIG[security],
         }
         self._producer: KafkaProducer | None = None
         self._partitions: dict[str, int] = {}
