@@ -11,7 +11,7 @@ from event_analytics.erasure import Erased, Erasure, hash_user, id_of
 from event_analytics.erasure_index import ERASED_PREFIX, IDS_PER_PART, ErasureIndex, write_part
 from event_analytics.erasure_watch import ErasureWatch
 from event_analytics.kafka_batch import KafkaRecord
-from tests.builders import ACCEPTED_US, UUID4, a_record, an_event
+from tests.builders import ACCEPTED_US, UUID4, a_record, an_event, ids_in
 from tests.fakes import FakeEventStore, FakeObjectStore
 
 ALICE = Erasure(hash_user("alice"), ACCEPTED_US)
@@ -133,7 +133,7 @@ class TablesOf(FakeEventStore):
         if "count()" in sql:
             return [{"number": len(self.erasures)}]
         if "ids" in parameters:
-            return [{"id": UUID4, **ALICE._asdict()}] if UUID(UUID4) in ids_in(parameters) else []
+            return [{"id": UUID4, **ALICE._asdict()}] if UUID4 in ids_in(parameters) else []
         return [erasure._asdict() for erasure in self.erasures]
 
 
