@@ -33,7 +33,7 @@ def test_the_gateway_refuses_in_our_words(deployment: Deployment) -> None:
     assert deployment.call("GET", "/reports/top-users").status == 401
     assert deployment.call("GET", "/reports/top-users", "Bearer bad").body["error"]["reason"] == "key_invalid"
     assert deployment.call("GET", "/reports/top-users", "Bearer bad").status == 403
-    for method, path in (("PUT", "/event"), ("GET", "/events"), ("GET", "/nowhere"), ("DELETE", "/health")):
+    for method, path in (("PUT", "/event"), ("GET", "/batch"), ("GET", "/nowhere"), ("DELETE", "/health")):
         answer = deployment.call(method, path, GOOD_KEY)
         assert (answer.status, answer.body["error"]["reason"]) == (404, "route_not_found"), (method, path)
 

@@ -103,7 +103,7 @@ def test_the_tree_for_sam_deploy_is_complete(tmp_path: Path) -> None:
         for resource in template["Resources"].values()
         if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
     ]
-    assert len(folders) == 9  # seven functions, two layers
+    assert len(folders) == 10  # eight functions, two layers
     for folder in folders:
         expected = "python" if folder.startswith("layers") else "app.py"
         assert (tmp_path / "out" / folder / expected).exists(), folder

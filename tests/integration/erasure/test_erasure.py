@@ -189,7 +189,6 @@ def test_an_id_that_is_sent_again_after_the_erasure_keeps_its_later_create_and_c
     world.deliver(second, change)
     # Of the two creates the first counts: a merge leaves no other.
     world.store.command(f"DELETE FROM events WHERE id = '{id_in(second)}' AND input = '{world.own('sent again')}'")
-    assert world.residue("sent again").keys() >= {"events"}  # masked
     world.catch_up()
 
     world.end(erasure_id)
