@@ -150,7 +150,7 @@ def test_every_accepted_event_is_in_the_archive(history: History, stack: Any) ->
             body = client.get_object(Bucket=connection.archive_bucket, Key=entry["Key"])["Body"].read()
             lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
             offsets = [line["offset"] for line in lines]
-            assert offsets == sorted(set(offsets) & set(range(key.first_offset, key.last_offset + 1)))  # some are erased
+            assert offsets == sorted(set(offsets) & set(range(key.first_offset, key.last_offset + 1)))
             archived.update((line.get("value") or {}).get("id") for line in lines)
 
     assert {event["id"] for event in history.events} <= set(archived)
