@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEV := $(PYTHON) scripts/dev.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up status down test test-long lint build rebuild invoke chaos setup clean
+.PHONY: help demo up status down test test-long lint build bench-sdk rebuild invoke chaos setup clean
 
 help:
 	@$(DEV)
@@ -15,5 +15,5 @@ chaos:
 	@$(DEV) chaos $(if $(SEEDS),--seeds "$(SEEDS)") $(ARGS)
 clean:
 	@$(DEV) clean $(if $(ALL),--all)
-up status down test test-long lint build rebuild setup:
+up status down test test-long lint build bench-sdk rebuild setup:
 	@$(DEV) $@ $(ARGS)

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[3]
 NAMED = sorted(set(re.findall(r"`(test_\w+)`", (ROOT / "docs/guarantees.md").read_text("utf-8"))))
 DEFINED = {
     name
-    for file in (ROOT / "tests").rglob("test_*.py")
+    for folder in ("tests", "sdk/python/tests")
+    for file in (ROOT / folder).rglob("test_*.py")
     for name in re.findall(r"^def (test_\w+)\(", file.read_text("utf-8"), re.MULTILINE)
 }
 

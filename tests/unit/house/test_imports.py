@@ -27,6 +27,7 @@ ADAPTER_LIBRARIES = {
     "kafka_topic_offsets": {"kafka", "time"},
     "s3_object_store": {"boto3", "botocore"},
     "secrets_manager": {"aws_lambda_powertools"},
+    "sns_notices": {"boto3"},
     "valkey_answer_cache": {"time", "valkey"},
 }
 

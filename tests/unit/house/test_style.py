@@ -10,11 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[3]
 CODE = [
     file
-    for folder in ("functions", "layers", "localstack", "scripts")
+    for folder in ("functions", "layers", "localstack", "scripts", "sdk/python/src", "sdk/python/bench")
     for file in sorted((ROOT / folder).rglob("*.py"))
 ]
 TEXTS = [
     *CODE, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "sdk/python/tests").rglob("*.py")), ROOT / "sdk/python/README.md",
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "template.yaml", "pyproject.toml")),
 ]  # fmt: skip
 MODULE_LINES_MAX = 300
