@@ -15,7 +15,7 @@ from functools import partial
 from threading import Event
 
 from local_runtime.kafka_trigger.arguments import build_parser
-from local_runtime.kafka_trigger.consumer import connect, set_quiet
+from local_runtime.kafka_trigger.consumer import connect, set_fetch_wait
 from local_runtime.kafka_trigger.destinations import AwsDestinations
 from local_runtime.kafka_trigger.dispatch import Backoff, Ports
 from local_runtime.kafka_trigger.event_shape import EventShape
@@ -97,7 +97,7 @@ def _open_poller(servers: str, mapping: Mapping, *, heals_gaps: bool) -> GapHeal
         partial(read_watermarks, servers),
         start=Start(mapping.starting_position == LATEST, mapping.starting_timestamp_ms),
         heals_gaps=heals_gaps,
-        set_quiet=lambda is_quiet: set_quiet(consumer, is_quiet=is_quiet),
+        set_fetch_wait=partial(set_fetch_wait, consumer),
     )
 
 

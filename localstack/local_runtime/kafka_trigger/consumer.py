@@ -24,6 +24,9 @@ RECONNECT_BACKOFF_MAX_MS = 1_000  # the broker is on this machine and back at on
 FETCH_WAIT_MS_MAX = 100
 # For a topic that was quiet for a while: half of what an idle mapping costs, for a first record 200 ms later at most.
 QUIET_FETCH_WAIT_MS_MAX = 500
+# The embedded broker on S3 lists all batches of a partition for each fetch, and returns nothing when the wait is over
+# before the list. Below the time-out of a request.
+STARVED_FETCH_WAIT_MS_MAX = 5_000
 FETCH_BYTES_MAX = 8 * 1024 * 1024  # a little above one Lambda payload
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
 METADATA_AGE_MAX_MS = 10_000  # how long a partition that was added stays unseen
@@ -65,9 +68,9 @@ def ask_for_no_topic_by_name(consumer: KafkaConsumer) -> None:
     consumer._cluster.need_all_topic_metadata = True
 
 
-def set_quiet(consumer: KafkaConsumer, *, is_quiet: bool) -> None:
-    """Let the broker hold fetches back longer while nothing comes."""
-    consumer._fetcher.config["fetch_max_wait_ms"] = QUIET_FETCH_WAIT_MS_MAX if is_quiet else FETCH_WAIT_MS_MAX
+def set_fetch_wait(consumer: KafkaConsumer, wait_ms: int) -> None:
+    """Let the broker take so long for each fetch from now on."""
+    consumer._fetcher.config["fetch_max_wait_ms"] = wait_ms
 
 
 def unpack(batch: RawBatch) -> bytes:

@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from local_runtime.kafka_trigger.consumer import COMMIT_TIMEOUT_MS, REQUEST_TIMEOUT_MS
+from local_runtime.kafka_trigger.consumer import (
+    COMMIT_TIMEOUT_MS,
+    FETCH_WAIT_MS_MAX,
+    QUIET_FETCH_WAIT_MS_MAX,
+    REQUEST_TIMEOUT_MS,
+    STARVED_FETCH_WAIT_MS_MAX,
+)
 from local_runtime.kafka_trigger.positions import AT_OLDEST, Done, Fetched, Position, Start
 from local_runtime.kafka_trigger.record_batch import RawBatch
 
@@ -26,6 +32,7 @@ log = logging.getLogger(__name__)
 GAP_PATIENCE_SECONDS = 10.0
 GAP_PAUSE_SECONDS = 0.005
 QUIET_SECONDS = 10.0  # without a record, until the broker is asked less often
+STARVED_SECONDS = 1.0  # without a record although there are some, until the broker is given longer to find them
 # A follower that becomes leader may lag for a moment; a log that is really shorter stays shorter.
 SHORT_LOG_PATIENCE_SECONDS = 1.0
 
@@ -41,7 +48,7 @@ class GapHealingPoller:
         *,
         start: Start = AT_OLDEST,
         heals_gaps: bool = True,
-        set_quiet: Callable[[bool], None] = lambda _: None,
+        set_fetch_wait: Callable[[int], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gaps_healed = 0
@@ -51,7 +58,7 @@ class GapHealingPoller:
         self._read_ends = read_ends
         self._start = start
         self._heals_gaps = heals_gaps
-        self._set_quiet = set_quiet
+        self._set_fetch_wait = set_fetch_wait
         self._clock = clock
         self._heard = clock()
         self._positions: dict[int, Position] = {}
@@ -84,7 +91,6 @@ class GapHealingPoller:
         answer = self._consumer.poll(timeout_ms=max(1, int(timeout_seconds * 1000)))
         now = self._clock()
         self._heard = now if answer else self._heard
-        self._set_quiet(now - self._heard > QUIET_SECONDS)
         fetched = []
         for topic_partition, batches in answer.items():
             position = self._positions[topic_partition.partition]
@@ -92,6 +98,7 @@ class GapHealingPoller:
             if kept:
                 fetched.append(Fetched(topic_partition.partition, position.life, kept, position.since_ms))
         self._read_high_watermarks()
+        self._set_fetch_wait(self._fetch_wait_ms(now - self._heard))
         self._restart_short_logs()
         return fetched
 
@@ -236,6 +243,12 @@ class GapHealingPoller:
     def _warn_of_gap(self, position: Position, missing: int) -> None:
         self.offsets_skipped += missing
         log.warning("%s: %d offsets from %d have no record", position.topic_partition, missing, position.expected)
+
+    def _fetch_wait_ms(self, silent_seconds: float) -> int:
+        is_behind = any(self._ends.get(number, 0) > self._positions[number].expected for number in self._fetching)
+        if is_behind and silent_seconds > STARVED_SECONDS:
+            return STARVED_FETCH_WAIT_MS_MAX
+        return QUIET_FETCH_WAIT_MS_MAX if silent_seconds > QUIET_SECONDS else FETCH_WAIT_MS_MAX
 
     def _read_high_watermarks(self) -> None:
         for number in self._fetching:

@@ -8,7 +8,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.structs import OffsetAndTimestamp
 
-from local_runtime.kafka_trigger.poller import GAP_PATIENCE_SECONDS, QUIET_SECONDS, GapHealingPoller
+from local_runtime.kafka_trigger.poller import GAP_PATIENCE_SECONDS, QUIET_SECONDS, STARVED_SECONDS, GapHealingPoller
 from local_runtime.kafka_trigger.positions import Done, Start
 from local_runtime.kafka_trigger.record_batch import RawBatch
 
@@ -208,7 +208,7 @@ def test_fetch_that_began_at_the_start_again_is_a_new_life() -> None:
 def test_topic_that_is_quiet_for_a_while_is_asked_less_often_until_a_record_comes() -> None:
     clock, told = Clock(), []
     consumer = ScriptedConsumer([0])
-    poller = open_poller(consumer, clock, set_quiet=told.append)
+    poller = open_poller(consumer, clock, set_fetch_wait=told.append)
     poller.poll(0.01)
     poller.poll(0.01)
     clock.now += QUIET_SECONDS
@@ -216,4 +216,17 @@ def test_topic_that_is_quiet_for_a_while_is_asked_less_often_until_a_record_come
     consumer.log.append(1)
     poller.poll(0.01)
 
-    assert told == [False, False, True, False]
+    assert told == [100, 100, 500, 100]
+
+
+def test_broker_that_has_records_and_sends_none_is_given_longer_until_it_does() -> None:
+    clock, told = Clock(), []
+    consumer = ScriptedConsumer([0, 1], hidden={0: 2, 1: 2})
+    poller = open_poller(consumer, clock, set_fetch_wait=told.append)
+    poller.poll(0.01)
+    clock.now += STARVED_SECONDS
+    poller.poll(0.01)
+    (fetched,) = poller.poll(0.01)
+
+    assert told == [100, 5_000, 100]
+    assert len(fetched.batches) == 2

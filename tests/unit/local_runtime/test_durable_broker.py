@@ -2,11 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from local_runtime import parts
-from local_runtime.assembly import settle_epoch
+from local_runtime import assembly, lag, parts
+from local_runtime.assembly import Tallystream, settle_epoch
 from local_runtime.settings import InvalidSettings, LocalSettings
 
 
@@ -43,3 +45,18 @@ def test_a_durable_broker_keeps_its_epoch_until_its_topics_are_made_anew(tmp_pat
     epochs = [settle_epoch(settings, boot, are_topics_new=are_new) for boot, are_new in lives]
 
     assert epochs == ["one", "one", "one", "four", "four"]
+
+
+@pytest.mark.parametrize(("storage", "expected"), [("memory", ["LoadEventsMapping had 7 records left"]), ("s3", [])])
+def test_a_stop_waits_only_for_what_the_broker_would_forget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str, expected: list[str]
+) -> None:
+    session, reports = Mock(), []
+    left: dict[str, Any] = {"LoadEventsMapping": 7}
+    monkeypatch.setattr(assembly, "aws_session", lambda _endpoint: session)
+    monkeypatch.setattr(lag, "wait_until_drained", lambda _url: left)
+
+    Tallystream().drain(settings_of(tmp_path, storage), reports.append)
+
+    assert reports == expected
+    session.client().put_function_concurrency.assert_called_once()  # either way nothing new is let in
