@@ -5,8 +5,10 @@
     sending     the threads that send, retry and note what was acknowledged
     killing     when what is killed, and how it comes back
     settling    waiting until everything acknowledged has arrived
-    reading     the answers, the archive and the topics, as they are in the end
+    reading     the answers and the archive, as they are in the end
+    topics      the topics, as a consumer of their own reads them
     verdict     the answers against the histories (pure)
+    order       the topics against the order of sending (pure)
     run         the order of one seeded run
     __main__    the command: its options, its table, its exit codes
 

@@ -17,7 +17,9 @@ from scripts.chaos.run import Plan, Result, run_seed
 from scripts.failures import ScriptFailed
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-_COLUMNS = ("seed", *KINDS, "accepted", "spooled", "unknown", "refused", "lost", "duplicated", "wrong", "seconds")
+# Of operations; "refused" of calls; "ordered": neighbours of one key whose order in the topic was looked at.
+_COUNTS = ("accepted", "spooled", "unknown", "refused", "ordered")
+_COLUMNS = ("seed", *KINDS, *_COUNTS, "lost", "duplicated", "wrong", "seconds")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +63,7 @@ def describe(result: Result) -> tuple[object, ...]:
     return (
         result.plan.seed,
         *(kills[kind] for kind in KINDS),
-        *(counts[name] for name in ("accepted", "spooled", "unknown", "refused")),
+        *(counts[name] for name in _COUNTS),
         verdict.lost,
         verdict.duplicated,
         verdict.wrong,

@@ -13,17 +13,23 @@ from scripts.chaos.workload import CREATE, DELETE, Operation
 COMPARED_FIELDS: Final = (
     "user_id", "conversation_id", "event_name", "timestamp", "error", "latency_ms", "input", "output", "properties",
 )  # fmt: skip
+ACCEPTED, SPOOLED, UNKNOWN = "accepted", "spooled", "unknown"  # by the broker; by S3 while it was away; nobody knows
 UNKNOWN_MAX: Final = 10  # 2,048 outcomes to look at; a run has two or three for one id
 
 State = dict[str, Any] | None  # None: no such event
 
 
 class Sent(NamedTuple):
-    """One operation that was sent. `is_certain`: it was acknowledged; otherwise nobody knows. `note`: for people."""
+    """One operation that was sent. `status`: ACCEPTED, SPOOLED or UNKNOWN. `note`: for people."""
 
     operation: Operation
-    is_certain: bool
+    status: str
     note: str = ""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it was acknowledged."""
+        return self.status in (ACCEPTED, SPOOLED)
 
 
 class History:
@@ -32,11 +38,11 @@ class History:
     def __init__(self) -> None:
         self.sent: list[Sent] = []
 
-    def add(self, operation: Operation, *, is_certain: bool, note: str = "") -> None:
+    def add(self, sent: Sent) -> None:
         """Note what was sent. An unknown operation sent once more changes nothing that the second does not."""
-        if self.sent and not self.sent[-1].is_certain and self.sent[-1].operation == operation:
+        if self.sent and not self.sent[-1].is_certain and self.sent[-1].operation == sent.operation:
             self.sent.pop()
-        self.sent.append(Sent(operation, is_certain, note))
+        self.sent.append(sent)
 
     def count_certain(self, *kinds: str) -> int:
         """How many acknowledged operations of these kinds there are."""

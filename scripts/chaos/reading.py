@@ -1,8 +1,8 @@
-"""What is there in the end: every id, the conversations, the report, the archive and the topics."""
+"""What is there in the end: every id, the conversations, the report and the archive. The topics: `topics`."""
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,16 +10,14 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 
 from event_analytics.adapters.aws_session import aws_session
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.archive import read_object
 from event_analytics.archive_keys import RAW_PREFIX, parse_key
-from event_analytics.routing import EVENT_CHANGES_TOPIC, EVENTS_TOPIC
 from local_runtime.connection import Connection
-from local_runtime.kafka_trigger.watermarks import read_watermarks
 from scripts.chaos.history import State, comparable
+from scripts.chaos.order import InTopic
 from scripts.chaos.workload import DAY, format_instant
 from scripts.failures import GaveUp
 from scripts.http_calls import HttpCaller
@@ -29,8 +27,6 @@ CALL_SECONDS_MAX: Final = 40.0
 SAMPLE_MAX: Final = 200  # of the living events, asked for one by one as well
 _PAGE: Final = 1_000
 _OK, _NOT_FOUND, _GONE = 200, 404, 410
-_POLL_MS: Final = 1_000
-_POLLS_MAX: Final = 120
 
 
 class Answers(NamedTuple):
@@ -86,8 +82,8 @@ def read_answers(connection: Connection, ids: Iterable[str], conversations: Iter
     )
 
 
-def read_archive(connection: Connection) -> Archived:
-    """Read every archived object, and the topics to see what the archive lacks."""
+def read_archive(connection: Connection, topics: Mapping[str, Sequence[InTopic]]) -> Archived:
+    """Read every archived object, and hold it against the topics to see what the archive lacks."""
     found = Archived()
     offsets: dict[tuple[str, int], set[int]] = defaultdict(set)
     changes: set[tuple[str, str]] = set()
@@ -106,30 +102,13 @@ def read_archive(connection: Connection) -> Archived:
                 found.creates.add(record.id)
     client.close()
     found.changes = Counter(identifier for identifier, _ in changes)
-    for topic in (EVENTS_TOPIC, EVENT_CHANGES_TOPIC):
-        for partition, held in read_offsets(connection.kafka, topic).items():
-            found.missing += [(topic, partition, offset) for offset in sorted(held - offsets[topic, partition])]
+    found.missing = [
+        (topic, record.partition, record.offset)
+        for topic, records in topics.items()
+        for record in records
+        if record.offset not in offsets[topic, record.partition]
+    ]
     return found
-
-
-def read_offsets(bootstrap: str, topic: str) -> dict[int, set[int]]:
-    """Offsets that the broker has records for: a crash may leave an offset without one."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, allow_auto_create_topics=False)
-    try:
-        parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        ends = read_watermarks(bootstrap, parts)
-        consumer.assign(parts)
-        consumer.seek_to_beginning(*parts)
-        held: dict[int, set[int]] = {part.partition: set() for part in parts}
-        for _ in range(_POLLS_MAX):
-            polled = consumer.poll(timeout_ms=_POLL_MS, max_records=5_000)
-            for part, records in polled.items():
-                held[part.partition].update(record.offset for record in records)
-            if not polled and all(consumer.position(part) >= ends[part] for part in parts):
-                return held
-    finally:
-        consumer.close()
-    raise GaveUp(f"topic {topic} could not be read to its end")
 
 
 def _in_parallel(
@@ -162,7 +141,7 @@ def _list(caller: HttpCaller, conversation: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     cursor = ""
     while True:
-        query = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+        query = {"limit": _PAGE, "include": "input,output", **({"cursor": cursor} if cursor else {})}
         page = _ask(caller, f"/conversations/{conversation}/events?{urlencode(query)}")
         events += page["events"]
         cursor = page["next_cursor"]

@@ -11,18 +11,19 @@ from typing import Any, Final, NamedTuple
 
 from local_runtime.assembly import Tallystream
 from local_runtime.connection import Connection
+from local_runtime.memory_folder import find_memory_folder
 from local_runtime.settings import KAFKA_S3, PORT_SETTINGS, LocalSettings
 from local_runtime.stack import Stack, started
 from scripts.chaos.killing import Killer
+from scripts.chaos.order import judge_order
 from scripts.chaos.reading import read_answers, read_archive
 from scripts.chaos.sending import Lane, Tally
 from scripts.chaos.settling import settle
+from scripts.chaos.topics import read_topics
 from scripts.chaos.verdict import Verdict, judge
 from scripts.chaos.workload import Workload
 from scripts.connection import read_connection
 
-MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-MEMORY_BYTES_MIN: Final = 6 * 1024**3  # a run of 20,000 operations needs about a third
 _JOIN_SECONDS: Final = 180.0  # a lane gives up after 120 s without any answer
 
 Say = Callable[[str], None]
@@ -51,7 +52,7 @@ class Result(NamedTuple):
 def run_seed(settings: LocalSettings, plan: Plan, say: Say) -> Result:
     """Run on free ports and an empty state directory, which is removed at the end unless a promise was broken."""
     began = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="tallystream-chaos-", dir=_find_fast_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="tallystream-chaos-", dir=find_memory_folder()))
     free_ports: dict[str, Any] = dict.fromkeys(PORT_SETTINGS, 0)
     own = dataclasses.replace(settings, state_dir=folder, kafka_storage=KAFKA_S3, **free_ports)
     is_clean = False
@@ -68,12 +69,6 @@ def run_seed(settings: LocalSettings, plan: Plan, say: Say) -> Result:
         else:
             say(f"logs and data are kept in {folder}")
     return Result(plan, kills, tally.counts, tally.rejected, verdict, time.monotonic() - began)
-
-
-def _find_fast_folder() -> Path | None:
-    """Memory, where there is enough: every worker unpacks its layers, and kill -9 ends processes, not files."""
-    is_roomy = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > MEMORY_BYTES_MIN
-    return MEMORY_FOLDER if is_roomy else None
 
 
 def torment(stack: Stack, plan: Plan, say: Say) -> tuple[Counter[str], Tally, Verdict]:
@@ -102,17 +97,27 @@ def torment(stack: Stack, plan: Plan, say: Say) -> tuple[Counter[str], Tally, Ve
     settle(stack.connection, say)
     stack.check()
     say("settled")
+    return killer.kills, tally, read_and_judge(stack.connection, tally, plan.seed, say)
+
+
+def read_and_judge(connection: Connection, tally: Tally, seed: int, say: Say) -> Verdict:
+    """Hold answers, archive and topics against what was sent, and count what was looked at."""
     conversations = {
         sent.operation.fields["conversation_id"]
         for history in tally.histories.values()
         for sent in history.sent
         if "conversation_id" in sent.operation.fields
     }
-    answers = read_answers(stack.connection, tally.histories, sorted(conversations), plan.seed)
+    answers = read_answers(connection, tally.histories, sorted(conversations), seed)
     say(f"{len(answers.states)} ids are read")
-    verdict = judge(tally.histories, answers, read_archive(stack.connection))
+    topics = read_topics(connection.kafka)
+    verdict = judge(tally.histories, answers, read_archive(connection, topics))
+    order = judge_order(tally.sequences, topics)
+    tally.counts["ordered"] = order.looked_at
+    for fault in order.faults:
+        verdict.add("wrong", fault)
     say("judged")
-    return killer.kills, tally, verdict
+    return verdict
 
 
 def _wait_for(lanes: list[Lane]) -> None:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from local_runtime.connection import Connection
-from scripts.chaos.history import History
+from scripts.chaos.history import ACCEPTED, SPOOLED, UNKNOWN, History, Sent
+from scripts.chaos.order import Sender, ordering_key
 from scripts.chaos.workload import CREATE, DELETE, Operation, Request, Workload
 from scripts.failures import GaveUp
 from scripts.http_calls import Answer, HttpCaller, NoAnswer
@@ -28,15 +29,17 @@ _JSON: Final = "application/json"
 _TAKEN, _REFUSED = range(200, 300), range(400, 500)
 # Ours, about the operation itself: trying again would be refused for ever.
 _FINAL_REASONS: Final = frozenset({"immutable_field", "unknown_field", "wrong_type", "id_invalid", "no_fields"})
-_STATUSES: Final = {"accepted": "accepted", "spooled": "spooled", "rejected": "rejected"}
+_REJECTED: Final = "rejected"
+_STATUSES: Final = {"accepted": ACCEPTED, "spooled": SPOOLED, "rejected": _REJECTED}
 
 
 @dataclass
 class Tally:
-    """Counts of one run, by what became of an operation, and the history of each id."""
+    """Counts of one run, by what became of an operation, the history of each id, and what each lane sent per key."""
 
     counts: Counter[str] = field(default_factory=Counter)
     histories: dict[str, History] = field(default_factory=dict)
+    sequences: dict[Sender, list[Sent]] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,17 +48,17 @@ class Tally:
         with self.lock:
             self.counts["refused"] += 1
 
-    def note(self, operation: Operation, status: str) -> None:
-        """`status`: accepted, spooled, unknown or rejected."""
+    def note(self, lane: int, operation: Operation, status: str) -> None:
+        """`status`: ACCEPTED, SPOOLED, UNKNOWN or rejected."""
         with self.lock:
             self.counts[status] += 1
             self.counts["sent"] += 1
-            if status == "rejected":
+            if status == _REJECTED:
                 self.rejected.append(f"{operation.kind} {operation.id}")
                 return
-            history = self.histories.setdefault(operation.id, History())
-            note = f"{status} {datetime.now(UTC):%H:%M:%S.%f}"
-            history.add(operation, is_certain=status in ("accepted", "spooled"), note=note)
+            sent = Sent(operation, status, f"{status} {datetime.now(UTC):%H:%M:%S.%f}")
+            self.histories.setdefault(operation.id, History()).add(sent)
+            self.sequences.setdefault(Sender(lane, *ordering_key(operation)), []).append(sent)
 
 
 class Lane(threading.Thread):
@@ -96,8 +99,8 @@ class Lane(threading.Thread):
             answer = self._call(method, path, body)
             statuses = statuses_of(answer, len(request.operations))
             for operation, status in zip(request.operations, statuses, strict=True):
-                self._tally.note(operation, status)
-            if "unknown" not in statuses or self._random.random() > SENT_AGAIN:
+                self._tally.note(self._workload.lane, operation, status)
+            if UNKNOWN not in statuses or self._random.random() > SENT_AGAIN:
                 return
             time.sleep(PAUSE_SECONDS)
 
@@ -151,12 +154,12 @@ def statuses_of(answer: Answer | None, operations: int) -> list[str]:
     items = answer.document().get("items") if answer is not None else None
     if answer is None or not isinstance(items, list) or len(items) != operations:
         is_refused = answer is not None and answer.status in _REFUSED
-        return ["rejected" if is_refused else "unknown"] * operations
-    return [_STATUSES.get(item["status"], "unknown") if _is_taken(answer, item) else "unknown" for item in items]
+        return [_REJECTED if is_refused else UNKNOWN] * operations
+    return [_STATUSES.get(item["status"], UNKNOWN) if _is_taken(answer, item) else UNKNOWN for item in items]
 
 
 def _is_taken(answer: Answer, item: Mapping[str, Any]) -> bool:
-    return answer.status in _TAKEN or item["status"] == "rejected"
+    return answer.status in _TAKEN or item["status"] == _REJECTED
 
 
 def _describe(operation: Operation) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Workload:
 
     def __init__(self, seed: int, lane: int, operations: int) -> None:
         self._random = random.Random(f"{seed}/{lane}")  # noqa: S311 - has to repeat itself
-        self._lane = lane
+        self.lane = lane
         self._operations = operations
         self._creates: list[Operation] = []  # sent, or among those to be sent
         self._late: list[Operation] = []  # creates whose changes went ahead of them
@@ -97,7 +97,7 @@ class Workload:
         fields: dict[str, Any] = {
             "id": identifier,
             "user_id": f"u{int(self._random.paretovariate(1)) % USERS}",
-            "conversation_id": f"lane{self._lane}-{conversation}",
+            "conversation_id": f"lane{self.lane}-{conversation}",
             "event_name": self._random.choice(_NAMES),
             "timestamp": format_instant(DAY + timedelta(milliseconds=at_ms)),
             "input": self._random.choice(_TEXTS),

@@ -18,5 +18,10 @@ def reader(stack: Any) -> ApiClient:
 
 
 @pytest.fixture(scope="session")
+def admin(stack: Any) -> ApiClient:
+    return ApiClient(stack.connection.api_url, stack.connection.admin_key)
+
+
+@pytest.fixture(scope="session")
 def stranger(stack: Any) -> ApiClient:
     return ApiClient(stack.connection.api_url, None)

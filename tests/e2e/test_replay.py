@@ -100,10 +100,12 @@ def answers(history: History, reader: ApiClient, store: ClickHouseEventStore) ->
         sql = f"SELECT {ANSWER_COLUMNS} FROM events FINAL WHERE startsWith(user_id, {{marker:String}}) ORDER BY id"
         reports = {path: reader.get(path, **window).body for path in ("/reports/top-users", "/reports/latency")}
         for report in reports.values():
-            del report["generated_at"]
+            for name in ("generated_at", "rows_read", "elapsed_ms"):
+                del report[name]
+        texts = {"include": "input,output", "limit": 1_000}
         return {
             **reports,
-            "conversation": reader.get(f"/conversations/{conversation}/events", limit=1_000).body["events"],
+            "conversation": reader.get(f"/conversations/{conversation}/events", **texts).body["events"],
             "rows": store.select(sql, {"marker": history.marker}),
         }
 

@@ -202,7 +202,7 @@ def test_a_wrong_question_is_refused_by_name(reader: ApiClient, query: dict[str,
     assert answer.reason in {"window_invalid", "limit_invalid", "parameter_unknown"}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/events"), ("PATCH", "/event"), ("GET", "/nothing")])
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "/events"), ("PATCH", "/event"), ("GET", "/nothing")])
 def test_a_route_that_is_not_there_says_so(writer: ApiClient, method: str, path: str) -> None:
     answer = writer.call(method, path)
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,11 +15,14 @@ from kafka import KafkaConsumer, TopicPartition
 from event_analytics.adapters.aws_session import aws_session
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.routing import EVENTS_TOPIC, Record
-from local_runtime import parts, tansu
+from local_runtime import lag, parts, tansu
+from local_runtime.assembly import Tallystream
 from local_runtime.connection import Connection
+from local_runtime.kafka_trigger.watermarks import read_watermarks
 from local_runtime.parts import Part
 from local_runtime.settings import KAFKA_S3, PORT_SETTINGS, LocalSettings
 from local_runtime.stack import Report, Stack, started
+from tests.e2e.http_client import ApiClient
 
 META = "clusters/tansu/meta.json"
 
@@ -49,18 +54,41 @@ def broker(local_settings: LocalSettings, tmp_path_factory: pytest.TempPathFacto
         yield stack
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_what_was_not_delivered_at_the_stop_is_delivered_after_the_next_start(
+    local_settings: LocalSettings, tmp_path: Path
+) -> None:
+    free_ports: dict[str, Any] = dict.fromkeys(PORT_SETTINGS, 0)
+    settings = dataclasses.replace(local_settings, state_dir=tmp_path, kafka_storage=KAFKA_S3, **free_ports)
+    events = [{"user_id": f"u{n % 7}", "event_name": "e", "timestamp": "2018-05-06T00:00:00Z"} for n in range(2_000)]
+    with started(settings, Tallystream()) as stack:
+        os.kill(stack.pid_of("trigger"), signal.SIGSTOP)  # delivers nothing, and is killed at the stop
+        writer = ApiClient(stack.connection.api_url, stack.connection.write_key)
+        assert writer.post("/events", {"events": events}).body["accepted"] == len(events)
+
+    with started(settings, Tallystream()) as stack:
+        while lag.wait_until_drained(stack.connection.trigger_status_url):
+            stack.check()
+        reader = ApiClient(stack.connection.api_url, stack.connection.read_key)
+        report = reader.get("/reports/top-users", start="2018-05-06T00:00:00Z", end="2018-05-07T00:00:00Z").body
+
+    assert report["events_total"] == len(events)
+
+
 def append(log: KafkaEventLog, *values: bytes) -> list[bool]:
     return [taken for value in values for taken in log.append([Record(EVENTS_TOPIC, b"k", value, 1_790_000_000_000)])]
 
 
 def read_all(stack: Stack) -> list[bytes]:
     part = TopicPartition(EVENTS_TOPIC, 0)
+    end = read_watermarks(stack.settings.kafka_bootstrap, [part])[part]
     with closing(KafkaConsumer(bootstrap_servers=stack.settings.kafka_bootstrap)) as consumer:
         consumer.assign([part])
         consumer.seek_to_beginning(part)
         found: list[bytes] = []
-        while records := consumer.poll(timeout_ms=1_000).get(part):
-            found += [record.value for record in records]
+        while consumer.position(part) < end:
+            found += [record.value for record in consumer.poll(timeout_ms=1_000).get(part, [])]
         return found
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from rich.console import Console
 
-from event_analytics.reports import LIMIT_MAX
+from event_analytics.questions.parameters import LIMIT_MAX
 from local_runtime.connection import Connection
 from scripts.batch_lane import RetryTimes
 from scripts.outgoing import read_time_ms

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripts.chaos.history import History, final_state
+from scripts.chaos.history import ACCEPTED, SPOOLED, UNKNOWN, History, Sent, final_state
+from scripts.chaos.order import InTopic, Sender, judge_order, ordering_key
 from scripts.chaos.reading import Answers, Archived
 from scripts.chaos.sending import encode, statuses_of
 from scripts.chaos.verdict import Verdict, judge
@@ -28,7 +29,7 @@ def updated(**fields: Any) -> Operation:
 def history_of(*sent: tuple[Operation, bool]) -> History:
     history = History()
     for operation, is_certain in sent:
-        history.add(operation, is_certain=is_certain)
+        history.add(Sent(operation, ACCEPTED if is_certain else UNKNOWN))
     return history
 
 
@@ -130,6 +131,60 @@ def test_a_change_that_is_not_archived_is_lost() -> None:
     history = history_of((CREATED, True), (updated(error="x"), True))
 
     assert faults(judged(history, history.allowed()[0], archived=Archived({"1"}, Counter(), []))) == (1, 0, 0)
+
+
+def judged_order(sent: list[Sent], topic: list[InTopic]) -> tuple[int, int]:
+    """How many neighbours were looked at and how many were at fault, of one lane that sent all this."""
+    sequences: dict[Sender, list[Sent]] = {}
+    for each in sent:
+        sequences.setdefault(Sender(0, *ordering_key(each.operation)), []).append(each)
+    topics = {name: [each for each in topic if bool(each.change_id) == (name != "events")]
+              for name in ("events", "event-changes")}  # fmt: skip
+    order = judge_order(sequences, topics)
+    return order.looked_at, len(order.faults)
+
+
+def created(*statuses: str) -> list[Sent]:
+    """Creates "0", "1", ... of one user, in this order."""
+    return [Sent(Operation(CREATE, str(n), {**EVENT, "id": str(n)}), each) for n, each in enumerate(statuses)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "offsets", "expected"),
+    [
+        ((ACCEPTED, ACCEPTED, ACCEPTED), (3, 4, 9), (2, 0)),
+        ((ACCEPTED, ACCEPTED, ACCEPTED), (4, 3, 9), (2, 1)),
+        ((ACCEPTED, ACCEPTED, ACCEPTED), (4, 9, 3), (2, 1)),
+        ((SPOOLED, ACCEPTED, ACCEPTED), (9, 3, 4), (1, 0)),
+        ((ACCEPTED, SPOOLED, ACCEPTED), (3, 9, 4), (2, 0)),
+        ((ACCEPTED, SPOOLED, ACCEPTED), (9, 3, 4), (2, 2)),
+        ((UNKNOWN, ACCEPTED, ACCEPTED), (9, 3, 4), (1, 0)),
+    ],
+    ids=["in order", "first two", "last two", "spooled first", "spooled later", "before the spooled", "unknown"],
+)
+def test_a_create_lies_behind_what_the_broker_acknowledged_before_it(
+    statuses: tuple[str, ...], offsets: tuple[int, ...], expected: Any
+) -> None:
+    topic = sorted(InTopic(2, offset, str(n), "", 0) for n, offset in enumerate(offsets))
+
+    assert judged_order(created(*statuses), topic) == expected
+
+
+def test_a_create_that_was_sent_again_counts_where_it_came_first() -> None:
+    first, second, third = created(ACCEPTED, ACCEPTED, ACCEPTED)
+    topic = [InTopic(2, offset, each, "", 0) for offset, each in enumerate("0102")]
+
+    assert judged_order([first, second, first, third], topic) == (2, 0)
+    assert judged_order([first, second], [InTopic(2, 0, "0", "", 0), InTopic(3, 1, "1", "", 0)]) == (1, 1)
+
+
+def test_changes_of_one_id_lie_in_the_order_of_their_versions() -> None:
+    sent = [Sent(updated(error=text), ACCEPTED) for text in "abc"]
+    first, second, third = (InTopic(0, n, "1", f"change {n}", 10 + n) for n in range(3))
+
+    assert judged_order(sent, [first, second, first, third]) == (2, 0)
+    assert judged_order(sent, [second, first, third]) == (2, 1)
+    assert judged_order([*sent[:2], Sent(DELETED, UNKNOWN)], [second, first, third]) == (0, 0)
 
 
 def test_a_request_becomes_the_call_that_the_api_knows() -> None:
