@@ -6,6 +6,7 @@ Everywhere means every row of every table, merged or not, and every object of th
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,6 +95,19 @@ def invoke(stack: Any, function: str, payload: dict[str, Any]) -> Any:
     body = answer["Payload"].read()
     assert "FunctionError" not in answer, body
     return json.loads(body)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_job_at_a_time(stack: Any) -> Iterator[None]:
+    """The schedule stands still: AWS runs one report function at once, the emulator one beside those of a test."""
+    client = aws_session(stack.connection.aws_endpoint).client("events")
+    rules = [rule["Name"] for rule in client.list_rules()["Rules"] if rule["State"] == "ENABLED"]
+    for name in rules:
+        client.disable_rule(Name=name)
+    yield
+    for name in rules:
+        client.enable_rule(Name=name)
+    client.close()
 
 
 @pytest.fixture(scope="module")
