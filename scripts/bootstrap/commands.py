@@ -183,6 +183,12 @@ COMMANDS = (
     Command("test-long", "the long forms of the tests", steps.ALL_STEPS, _become("pytest", "-m", "long")),
     Command("chaos", "kill parts while events come in, check (SEEDS=10)", steps.DEMO_STEPS, _become("scripts.chaos")),
     Command(
+        "bench-query",
+        "every question over many events, made up once (ROWS=100000000)",
+        (steps.RUNTIME,),
+        _become("scripts.bench_query"),
+    ),
+    Command(
         "bench-sdk",
         "the SDK beside two others on one local sink (ARGS='--rounds 1')",
         (steps.RUNTIME, steps.BENCH_SDK),
