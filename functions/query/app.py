@@ -1,7 +1,7 @@
 """HTTP reads -> ClickHouse. Every answer is exact: a count over deduplicated rows. Also serves the dashboard."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from event_analytics.questions.parameters import refuse_unknown
 from event_analytics.questions.query import Query
 from event_analytics.questions.question import Asked, Found, Question
 from event_analytics.settings import ObservabilitySettings, QuerySettings
+from event_analytics.version import VERSION
 
 READ_SCOPE: Final = "read"
 HEALTH_SECONDS_MAX: Final = 5.0
@@ -48,6 +49,7 @@ class Deps:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     kafka_durability: str = "replicated"
+    request_encodings: Sequence[str] = ()
     cors_origin: str = ""
     dashboard: Callable[[], Site] = read_dashboard
     caching: Caching | None = None
@@ -62,6 +64,7 @@ class Deps:
             keys=SecretsManagerSource(settings.keys_secret_id),
             now=lambda: datetime.now(UTC),
             kafka_durability=settings.kafka_durability,
+            request_encodings=[each for each in settings.request_encodings.split(",") if each],
             cors_origin=settings.cors_origin,
             caching=_caching_of(settings),
         )
@@ -149,7 +152,7 @@ def handle_pipeline(request: Request, deps: Deps, _line: InvocationLine) -> Answ
 
 
 def handle_health(_request: Request, deps: Deps, _line: InvocationLine) -> Answer:
-    """200 while ClickHouse answers, else 503; says what an acknowledgement of Kafka survives."""
+    """200 while ClickHouse answers, else 503; also what an acknowledgement survives and how bodies may travel."""
     try:
         deps.store.ask("SELECT 1 AS one", {}, HEALTH_SECONDS_MAX)
     except (StoreUnavailable, Refused):
@@ -157,7 +160,14 @@ def handle_health(_request: Request, deps: Deps, _line: InvocationLine) -> Answe
     else:
         status, clickhouse = 200, "ok"
     state = "ok" if status == 200 else "degraded"  # noqa: PLR2004 - HTTP's own number
-    return answer(status, {"status": state, "clickhouse": clickhouse, "kafka_durability": deps.kafka_durability})
+    health = {
+        "status": state,
+        "clickhouse": clickhouse,
+        "kafka_durability": deps.kafka_durability,
+        "version": VERSION,
+        "request_encodings": deps.request_encodings,
+    }
+    return answer(status, health)
 
 
 def handle_page(request: Request, deps: Deps, _line: InvocationLine) -> Answer:

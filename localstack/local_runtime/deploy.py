@@ -96,6 +96,8 @@ def local_parameters(settings: StackSettings, target: LayerTarget) -> dict[str, 
         "KafkaBootstrap": settings.kafka_bootstrap,
         "KafkaSecurity": "plaintext",
         "KafkaDurability": settings.kafka_durability,
+        # The emulator's gateway hands packed bodies on as text, which breaks them.
+        "RequestEncodings": "",
         "ClickHouseUrl": settings.clickhouse_url,
         "StreamEpoch": settings.stream_epoch,
         "LoadWindowSeconds": str(settings.load_window_seconds),

@@ -16,7 +16,7 @@ from scripts.failures import GaveUp
 
 SETTLE_SECONDS_MAX: Final = 900.0  # a killed drain keeps its lease for 100 s; a busy machine reads on slowly
 POLL_SECONDS: Final = 0.5
-_JOBS: Final = {"jobs": ["fold_pending", "drain_spool"]}
+_JOBS: Final = {"jobs": ["fold_pending", "drain_spool", "build_rollups"]}
 _FUNCTION: Final = "ReportFunction"
 
 Say = Callable[[str], None]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from event_analytics.version import VERSION
 from tests.e2e.http_client import ApiClient, Response
 
 JSON = {"Content-Type": "application/json"}
@@ -191,7 +192,13 @@ def test_health_needs_no_key_and_says_what_an_acknowledgement_survives(stranger:
     answer = stranger.get("/health")
 
     assert answer.status == 200
-    assert answer.body == {"status": "ok", "clickhouse": "ok", "kafka_durability": "memory"}
+    assert answer.body == {
+        "status": "ok",
+        "clickhouse": "ok",
+        "kafka_durability": "memory",
+        "version": VERSION,
+        "request_encodings": [],
+    }
 
 
 @pytest.mark.parametrize("query", [{"window": "0h"}, {"window": "1d'; DROP TABLE events"}, {"limit": 10**9}, {"x": 1}])

@@ -19,6 +19,7 @@ from programs import SOURCE
 from tallystream.cli.app import run
 from tallystream.cli.tail import Follower
 from tallystream.client import Client
+from tallystream.version import __version__
 from waiting import wait_until
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -339,6 +340,18 @@ def test_the_doctor_sees_a_clock_that_is_wrong(
     findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (clock,) = [finding for finding in findings if finding["name"] == "clock"]
     assert not clock["is_well"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_well"), [(__version__, True), ("0.1.99", True), ("0.2.0", False), ("9.0.0", False), ("", True)]
+)
+def test_the_doctor_compares_versions(server: ContractServer, capsys: Capture, theirs: str, is_well: bool) -> None:
+    server.health["version"] = theirs
+
+    assert run(["doctor", "--json"]) in (0, 1)
+
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [finding["is_well"] for finding in findings if finding["name"] == "version"] == [is_well]
 
 
 def test_without_its_extra_the_command_says_what_to_install() -> None:

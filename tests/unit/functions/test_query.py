@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import tomllib
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -280,6 +282,19 @@ def test_health_says_whether_the_store_answers(deps: Any, is_down: bool, status:
     assert answer.status == status
     assert json.loads(answer.body)["status"] == state
     assert json.loads(answer.body)["kafka_durability"] == "memory"
+
+
+def test_health_says_how_bodies_may_travel(deps: Any) -> None:
+    answer = app.handle_health(a_request(), replace(deps, request_encodings=["gzip"]), InvocationLine())
+
+    assert json.loads(answer.body)["request_encodings"] == ["gzip"]
+
+
+def test_health_says_the_version_of_the_project(deps: Any) -> None:
+    answer = app.handle_health(a_request(), deps, InvocationLine())
+
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert json.loads(answer.body)["version"] == project["version"]
 
 
 def test_routes_are_those_of_the_template() -> None:

@@ -27,6 +27,7 @@ _VARIABLES: Final = {
     "kafka_bootstrap": _Variable("KAFKA_BOOTSTRAP"),
     "kafka_security": _Variable("KAFKA_SECURITY", "plaintext"),
     "kafka_durability": _Variable("KAFKA_DURABILITY", "replicated"),
+    "request_encodings": _Variable("REQUEST_ENCODINGS", ""),
     "clickhouse_url": _Variable("CLICKHOUSE_URL"),
     "clickhouse_secret_id": _Variable("CLICKHOUSE_SECRET_ID", ""),
     "keys_secret_id": _Variable("KEYS_SECRET_ID"),
@@ -126,6 +127,7 @@ class ReplaySettings(_FromEnvironment):
 class QuerySettings(_FromEnvironment):
     """`kafka_durability`: what an acknowledgement of the broker survives: replicated, disk or memory.
 
+    `request_encodings`: the Content-Encodings that the gateway unpacks, comma-separated; "" for none.
     `archive_bucket`: its dead letters and spool are counted. `cache_url`: "" for no cache of reports, which else are
     kept for `cache_seconds`.
     """
@@ -136,6 +138,7 @@ class QuerySettings(_FromEnvironment):
     archive_bucket: str
     cors_origin: str
     kafka_durability: str
+    request_encodings: str
     cache_url: str
     cache_seconds: str
 

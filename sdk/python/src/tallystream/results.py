@@ -172,6 +172,7 @@ class Health:
     status: str
     clickhouse: str
     kafka_durability: str
+    version: str = ""
     request_encodings: list[str] = field(default_factory=list)
 
 

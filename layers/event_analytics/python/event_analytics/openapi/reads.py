@@ -57,6 +57,8 @@ class Health(msgspec.Struct):
     status: str
     clickhouse: str
     kafka_durability: str
+    version: str
+    request_encodings: list[str]
 
 
 def read_paths() -> dict[str, dict[str, Any]]:

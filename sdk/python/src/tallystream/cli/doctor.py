@@ -71,6 +71,7 @@ def examine(url: str | None, key: str | None) -> Iterator[Finding]:
     finally:
         transport.close()
     yield _examine_health(answer, (time.perf_counter() - started) * 1_000)
+    yield _examine_version(answer)
     yield _examine_clock(answer)
     yield _examine_key(url, key, "write")
     yield _examine_key(url, key, "read")
@@ -101,6 +102,20 @@ def _examine_health(answer: Answer, milliseconds: float) -> Finding:
         f"{status} in {milliseconds:.0f} ms; Kafka keeps its log {durability}; requests may be packed as: {encodings}"
     )
     return Finding("health", True, text)
+
+
+def _examine_version(answer: Answer) -> Finding:
+    theirs = str(answer.document().get("version", ""))
+    if not theirs:
+        return Finding("version", True, "the API does not say which version it is")
+    text = f"the API is {theirs}, this client {__version__}"
+    return Finding("version", _promise_of(theirs) == _promise_of(__version__), text, "install the client of the API")
+
+
+def _promise_of(version: str) -> tuple[str, ...]:
+    """The leading parts that stay while nothing breaks: 0.1 of 0.1.7, 2 of 2.3.4 (semver.org, items 4 and 8)."""
+    parts = version.split(".")
+    return tuple(parts[:2] if parts[0] == "0" else parts[:1])
 
 
 def _examine_clock(answer: Answer) -> Finding:
