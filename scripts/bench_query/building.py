@@ -28,7 +28,7 @@ _WRITE_JOURNAL: Final = "INSERT INTO bench_journal SELECT {step:String}"
 # What the age of a part would do is done by name: all parts are young, and the open week is to stay as it is.
 _KEEP_PARTS: Final = "ALTER TABLE events MODIFY SETTING min_age_to_force_merge_seconds = 0"
 _VERSION: Final = f"generation {GENERATION}"
-_ROLLUPS: Final = "rollups"
+_MARKS: Final = "marks"
 
 Advance = Callable[[int], None]
 
@@ -57,9 +57,10 @@ def build(store: ClickHouseEventStore, scale: Scale, advance: Advance) -> None:
             _write(store, step.name)
         if step.rows:
             advance(step.rows)
-    if _ROLLUPS not in done:
-        roll_up(store, scale)
-        _write(store, _ROLLUPS)
+    if _MARKS not in done:
+        mark_hours(store, range(int(scale.begin.timestamp()), int(END.timestamp()), HOUR_SECONDS))
+        _write(store, _MARKS)
+    roll_up(store)
 
 
 def _steps(scale: Scale) -> Iterator[Step]:
@@ -77,10 +78,8 @@ def _write(store: ClickHouseEventStore, step: str) -> None:
     store.execute(_WRITE_JOURNAL, {"step": step})
 
 
-def roll_up(store: ClickHouseEventStore, scale: Scale) -> None:
-    """Count all closed hours, as the job of `report` does minute by minute, at the clock of the events."""
+def roll_up(store: ClickHouseEventStore) -> None:
+    """Count all closed hours that no rollup holds for, as the job of `report` does, at the clock of the events."""
     began = time.monotonic()
-    starts_at, ends_at = int(scale.begin.timestamp()), int(END.timestamp())
-    mark_hours(store, range(starts_at, ends_at, HOUR_SECONDS))
-    while build_rollups(store, lambda: ends_at + time.monotonic() - began, uuid4).counted:
+    while any(build_rollups(store, lambda: END.timestamp() + time.monotonic() - began, uuid4)):
         pass

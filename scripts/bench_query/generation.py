@@ -108,7 +108,7 @@ WHERE cityHash64(n, 'embedded') % {EMBEDDED_ONE_IN} = 0
 _SAMPLE: Final = f"""
 SELECT id, conversation_id FROM ({_ROWS}) WHERE cityHash64(id, 'again') % 1000 >= 5 ORDER BY n
 """  # noqa: S608 - constants of ours
-_SAMPLED_AT_ONCE: Final = 200  # rows, of which some have an id of version 4
+_SAMPLED_AT_ONCE: Final = 1_000  # rows, of which fifty have an id of version 4
 
 
 class Statement(NamedTuple):

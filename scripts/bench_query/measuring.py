@@ -63,6 +63,10 @@ class OneKey:
         """As `KeySource.read`."""
         return self._secret
 
+    def reread(self) -> str:
+        """As `KeySource.reread`."""
+        return self._secret
+
 
 class Bench:
     """Asks one store."""

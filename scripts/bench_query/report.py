@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from event_analytics.ports import EventStore
+from event_analytics.rollup import ROLLUPS
 from event_analytics.windows import format_instant
 from scripts.bench_query.asked import Timed
 from scripts.bench_query.generation import OPEN_WEEK, Scale
@@ -22,10 +23,11 @@ _TABLES: Final = """
 SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts,
     countIf(partition = toString({open_week:Date})) AS parts_of_open_week
 FROM system.parts
-WHERE active AND database = currentDatabase() AND table IN ('events', 'event_embeddings', 'user_hours')
+WHERE active AND database = currentDatabase() AND table IN {tables:Array(String)}
 GROUP BY table
 ORDER BY table
 """
+_ASKED_TABLES: Final = ("events", "event_embeddings", *(rollup.table for rollup in ROLLUPS))
 _VERSION: Final = "SELECT version() AS version"
 _WIDTHS: Final = (38, 8, 9, 9, 9, 9, 9, 5, 12, 9)
 _HEADINGS: Final = (
@@ -75,7 +77,8 @@ def describe_machine() -> dict[str, Any]:
 
 def describe_tables(store: EventStore, scale: Scale) -> dict[str, Any]:
     """What was asked."""
-    tables = {row.pop("table"): row for row in store.select(_TABLES, {"open_week": f"{OPEN_WEEK:%Y-%m-%d}"})}
+    parameters = {"open_week": f"{OPEN_WEEK:%Y-%m-%d}", "tables": list(_ASKED_TABLES)}
+    tables = {row.pop("table"): row for row in store.select(_TABLES, parameters)}
     return {"rows": scale.rows, "weeks": scale.weeks, "engine": store.select(_VERSION, {})[0]["version"], **tables}
 
 

@@ -61,9 +61,9 @@ class World:
         """A name or a text that no other world has."""
         return f"{text}-{self.marker}"
 
-    def create(self, user: str, text: str, identifier: str | None = None) -> KafkaRecord:
+    def create(self, user: str, text: str, identifier: str | None = None, conversation: str = "c") -> KafkaRecord:
         event = {
-            "id": identifier or str(uuid.uuid4()), "user_id": self.own(user), "conversation_id": self.own("c"),
+            "id": identifier or str(uuid.uuid4()), "user_id": self.own(user), "conversation_id": self.own(conversation),
             "event_name": "asked", "timestamp": "2026-09-21T14:00:00Z", "input": self.own(text),
             "input_embeddings": [1.0],
         }  # fmt: skip

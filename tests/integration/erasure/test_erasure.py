@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from event_analytics.integrity import Kind
 from event_analytics.integrity_run import check_window
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.replay_state import ReplayJob, ReplayState, Status, encode_state
+from event_analytics.rollup_building import count_hours, read_dirty
 from event_analytics.routing import EVENTS_REPLAY_TOPIC, Record
 from event_analytics.spool import encode_spool, spool_name
 from functions.report.app import JobsFailed
@@ -23,6 +25,7 @@ from tests.builders import ACCEPTED_US
 from tests.fakes import FakeEventLog
 from tests.integration.erasure.conftest import World, id_in
 
+FAR_FUTURE = 4_000_000_000
 HOUR = datetime.fromtimestamp(ACCEPTED_US // 3_600_000_000 * 3_600, tz=UTC)
 
 
@@ -60,6 +63,23 @@ def test_an_erased_user_is_in_no_row_and_no_object_and_others_are_as_before(worl
     }  # fmt: skip
     assert {count.after for count in record.places.values()} == {0}
     assert gaps_of(world) == []
+
+
+def test_rollups_of_an_erased_user_go_and_are_made_anew(world: World) -> None:
+    both, own = world.create("alice", "secret"), world.create("alice", "secret", conversation="room-of-alice")
+    world.deliver(both, own, world.create("bob", "open"))
+    count_hours(world.store, read_dirty(world.store, FAR_FUTURE, 1_000), uuid.uuid4())
+    assert {"conversation_hours", "user_hours"} <= world.residue("alice").keys()
+
+    places = world.erase("alice").places
+
+    assert {name: (places[name].before, places[name].after) for name in ("user_hours", "conversation_hours")} == {
+        "user_hours": (1, 0), "conversation_hours": (1, 0),
+    }  # fmt: skip
+    assert world.residue("alice") == {}
+    count_hours(world.store, read_dirty(world.store, FAR_FUTURE, 1_000), uuid.uuid4())
+    assert world.residue("alice") == {}
+    assert {"conversation_hours"} <= world.residue("c").keys()
 
 
 def test_letters_spool_replays_and_former_versions_are_cleaned_too(world: World) -> None:

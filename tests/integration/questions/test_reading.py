@@ -10,6 +10,7 @@ import pytest
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.errors import Refused, StoreUnavailable
 from event_analytics.http_exchange import RESPONSE_BYTES_MAX
+from event_analytics.identifiers import mint_uuid7
 from event_analytics.questions.pages import PAGE_BYTES_MAX
 
 WEEKS = 6
@@ -149,6 +150,22 @@ def test_embeddings_are_read_where_they_are_asked_for_and_cut_by_bytes_too(ask, 
     assert [event["id"] for event in events] == [row["id"] for row in rows]
     assert [len(event["output_embeddings"] or []) for event in events] == [4_096] * 59 + [0]
     assert "input_embeddings" not in ask("conversation-events", "vectors")["events"][0]
+
+
+@pytest.mark.parametrize("version", [4, 7])
+def test_one_event_is_found_in_whatever_week_it_lies(version: int, ask, wide, store) -> None:
+    at = {week: START + timedelta(weeks=week, hours=1) for week in range(2)}
+    ids = {week: mint_uuid7(int(at[0].timestamp() * 1_000), uuid.uuid4().bytes) for week in at}  # of the first week
+    ids = ids if version == 7 else {week: uuid.uuid4() for week in at}
+    for week, identifier in ids.items():
+        insert(store, [an_event(at[week], f"of-week-{week}", id=str(identifier))])
+    elsewhere = an_event(at[1], "of-week-0", id=str(ids[0]), version=1, is_deleted=1)  # sent twice, one key settled
+    insert(store, [elsewhere])
+
+    found = {week: ask("event", str(identifier)) for week, identifier in ids.items()}
+
+    assert {week: each["conversation_id"] for week, each in found.items()} == {0: "of-week-0", 1: "of-week-1"}
+    assert all(each["bytes_read"] < NARROW_BYTES_MAX for each in found.values())
 
 
 @pytest.mark.parametrize(

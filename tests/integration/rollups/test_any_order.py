@@ -16,13 +16,14 @@ from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.errors import StoreUnavailable
 from event_analytics.folding import fold_pending
 from event_analytics.kafka_batch import KafkaRecord
+from event_analytics.rollup import ROLLUPS
 from event_analytics.rollup_building import clear_superseded, mend_rollups
 from tests.integration.rollups.day import Day, Meanwhile, die
 
 IDS = 4  # the newest, of which one is changed or sent again
 HOURS_HIT = 3  # of the day: the fewer, the more often one is counted and written to at the same time
-LOAD_STEPS, BUILD_STEPS = 16, 7  # before which of the first statements something else happens
-TABLES = ("events", "hour_marks", "user_hours", "rollup_generations")
+LOAD_STEPS, BUILD_STEPS = 16, 9  # before which of the first statements something else happens
+TABLES = ("events", "hour_marks", "rollup_generations", *(rollup.table for rollup in ROLLUPS))
 
 
 class Story:

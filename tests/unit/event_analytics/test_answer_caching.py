@@ -108,6 +108,7 @@ def test_a_key_stands_for_all_that_makes_the_answer() -> None:
         {"query": {**base["query"], "properties.a": "1"}},
         {"query": {**base["query"], "properties.a": "1"}, "repeated": {"properties.a": ["gt:0", "1"]}},
         {**base, "headers": {"accept": "text/csv"}},
+        {**base, "headers": {"accept": "text/csv; formulas=escaped"}},
     ]
     keys = {key_of(TOP_USERS, a_request(**fields)) for fields in (base, *others)}
 

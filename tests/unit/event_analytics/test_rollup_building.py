@@ -37,7 +37,7 @@ class DirtyStore(FakeEventStore):
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         super().execute(sql, parameters)
-        self.now += self.seconds / 3
+        self.now += self.seconds / 5
         if "user_hours (" in sql:
             self.counted.append(list(parameters["hours"]))
 

@@ -47,11 +47,11 @@ def answer(query: Query) -> Reading:
     """One row for every question, all texts hostile."""
     point = {"events": 40, "users": 3, "errors": 10, "error_rate": 0.25, "timed": 4}
     point |= {"quantiles": [7.0, 1_500.0], "is_total": 0}
-    if "GROUPING SETS" in query.sql:
+    if "WITH ROLLUP" in query.sql:
         midnight = int(DAY.start.timestamp())
         rows: list[dict[str, Any]] = [{**point, "start_s": midnight}, {**point, "start_s": 0, "is_total": 1}]
-    elif "user_id" in query.sql and "users_total" in query.sql:
-        rows = [{"user_id": XSS, "events": 40, "events_total": 40, "users_total": 1, "is_whole": 1}]
+    elif "FROM user_hours" in query.sql:
+        rows = [{"top": [[-40, XSS]], "events_total": 40, "keys_total": 1, "is_whole": 1}]
     elif "quantilesExact(0.5, 0.95, 0.99)" in query.sql:
         rows = [{"event_name": XSS, "events": 40, "quantiles": [7.0, 1_500.0, 2_000.0]}]
     else:

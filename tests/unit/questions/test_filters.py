@@ -12,13 +12,19 @@ from tests.unit.questions.asked import asked
 def test_filters_of_fields_are_bound_by_name() -> None:
     filters = asked("events", event_name="e", user_id="u", conversation_id="c", has_error="true").filters
 
-    assert filters.sql == (
-        "event_name = {event_name:String}",
-        "user_id = {user_id:String}",
-        "conversation_id = {conversation_id:String}",
-        "error != ''",
-    )
+    assert filters.sql == ("event_name = {event_name:String}", "user_id = {user_id:String}", "error != ''")
+    assert filters.of_key == ("conversation_id = {conversation_id:String}",)
     assert filters.parameters == {"event_name": "e", "user_id": "u", "conversation_id": "c"}
+
+
+def test_only_conditions_on_the_sorting_key_run_before_final() -> None:
+    clauses = asked("events", conversation_id="c", user_id="u").conditions().where()
+
+    before, after = clauses.split("\nWHERE ")
+    assert before == "PREWHERE conversation_id = {conversation_id:String}"
+    assert "conversation_id" not in after
+    assert "user_id = " in after
+    assert asked("events").filters.where() == ""
 
 
 def test_several_comparisons_of_one_property_must_all_hold() -> None:

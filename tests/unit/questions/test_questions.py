@@ -57,7 +57,7 @@ def test_latency_has_what_it_is_asked_by(by: str) -> None:
 def test_errors_by_event_name_have_a_rate() -> None:
     row = {"event_name": "e", "events": 4, "errors": 1, "error_rate": 0.25}
 
-    assert answer("errors", {**row, "events_total": 9, "errors_total": 2}) == {
+    assert answer("errors", {**row, "events_total": 9, "errors_total": 2}, window="1h") == {
         "rows": [row],
         "events_total": 9,
         "errors_total": 2,
@@ -79,7 +79,7 @@ def test_errors_by_error_leave_out_the_events_without_one_and_count_them() -> No
 def test_conversations_say_when_they_began_and_ended() -> None:
     row = {"conversation_id": "c", "events": 2, "errors": 1, "error_rate": 0.5, "p95_ms": None}
 
-    assert answer("top-conversations", {**row, "started_ms": 0, "ended_ms": 1})["rows"] == [
+    assert answer("top-conversations", {**row, "started_ms": 0, "ended_ms": 1}, window="1h")["rows"] == [
         {**row, "started_at": "1970-01-01T00:00:00.000Z", "ended_at": "1970-01-01T00:00:00.001Z"}
     ]
 

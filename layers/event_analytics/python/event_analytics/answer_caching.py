@@ -13,7 +13,7 @@ import msgspec
 
 from event_analytics.http_exchange import Answer, Request
 from event_analytics.ports import AnswerCache
-from event_analytics.questions.answering import prefers_csv
+from event_analytics.questions.answering import form_of
 from event_analytics.questions.question import Question
 
 CACHED_ROUTES: Final = "/reports/"  # what many ask alike; lists and single events are read by one person each
@@ -21,6 +21,8 @@ CLAIM_MS: Final = 21_000  # an answer takes at most 20 s; a maker that died free
 WAIT_SECONDS_MAX: Final = 5.0  # for another's answer; a heavier question is then asked twice
 POLL_SECONDS: Final = 0.02
 _HEADER: Final = "Cache-Status"  # RFC 9211
+_MARK: Final = "tallystream; {}"
+_HIT, _MISS = "hit", "fwd=miss"
 _FORM: Final = "tallystream/1"  # of key and value: raise it when either changes
 
 _encoder = msgspec.msgpack.Encoder()
@@ -43,10 +45,15 @@ def is_cacheable(question: Question) -> bool:
 
 def key_of(question: Question, request: Request) -> str:
     """Equal for requests that one answer serves. A window such as `24h` counts as it is written, not as it resolves."""
-    form = "csv" if prefers_csv(request.headers.get("accept", "")) else "json"
+    form = form_of(request.headers.get("accept", ""))
     asked = sorted((name, *request.repeated.get(name, (text,))) for name, text in request.query.items())
     document = msgspec.json.encode([question.name, form, sorted(request.path_parameters.items()), asked])
     return f"{_FORM}/{hashlib.sha256(document).hexdigest()}"
+
+
+def is_from_cache(answer: Answer) -> bool:
+    """Whether an answer of `answer_through` was a kept one."""
+    return answer.headers[_HEADER] == _MARK.format(_HIT)
 
 
 def answer_through(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
@@ -57,9 +64,9 @@ def answer_through(caching: Caching, key: str, make: Callable[[], Answer]) -> An
     deadline = caching.clock() + WAIT_SECONDS_MAX
     while (kept := caching.cache.get(key)) is None:
         if caching.cache.claim(key, CLAIM_MS) or caching.clock() >= deadline:
-            return _marked(_make_and_keep(caching, key, make), "fwd=miss")
+            return _marked(_make_and_keep(caching, key, make), _MISS)
         caching.sleep(POLL_SECONDS)
-    return _marked(_decoder.decode(kept), "hit")
+    return _marked(_decoder.decode(kept), _HIT)
 
 
 def _make_and_keep(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
@@ -72,4 +79,4 @@ def _make_and_keep(caching: Caching, key: str, make: Callable[[], Answer]) -> An
 
 
 def _marked(answer: Answer, outcome: str) -> Answer:
-    return answer._replace(headers={**answer.headers, _HEADER: f"tallystream; {outcome}"})
+    return answer._replace(headers={**answer.headers, _HEADER: _MARK.format(outcome)})

@@ -26,6 +26,7 @@ from event_analytics.erasure_sql import (
     compile_count,
     compile_deletion,
     compile_hours,
+    compile_hours_deletion,
     compile_ids_page,
     compile_masked,
     compile_pending_notes,
@@ -36,7 +37,7 @@ from event_analytics.erasure_sql import (
 from event_analytics.erasure_state import Cursor, ErasureRun, Step
 from event_analytics.erasure_watch import created_ids, note_erased_ids, note_erasures
 from event_analytics.fold import Statement
-from event_analytics.hour_marks import mark_hours
+from event_analytics.hour_marks import mark_hours, parts_of
 from event_analytics.ports import ErasableStore, EventLog, EventStore, TopicOffsets
 from event_analytics.routing import EVENT_CHANGES_TOPIC, EVENTS_REPLAY_TOPIC, EVENTS_TOPIC
 
@@ -179,24 +180,32 @@ class _Advance:
         return self._after(Step.DELETE_ROWS if self._run.has_found else Step.CLEAN_OBJECTS, cursor=Cursor())
 
     def _delete_rows(self) -> ErasureRun:
-        """Begin to delete what was counted, and what was deleted before and only masked."""
+        """Begin to delete what was counted."""
         for table in TABLES:
             # Marks of changes that were folded into a row that goes: whatever is left of them must be folded again.
-            if any(self._run.found_now[table.name]) or table.name == "pending_changes":
+            if not table.is_derived and (any(self._run.found_now[table.name]) or table.name == "pending_changes"):
                 self._execute(compile_deletion(table, self._users))
-        for row in self._select(compile_masked()):
-            self._execute(compile_unmasking(row["table"]))
         return self._after(Step.AWAIT_ROWS)
 
     def _await_rows(self) -> ErasureRun | None:
-        """Go on once the rows are gone, and put right what is left of their ids; then tell rollups."""
+        """Go on once the rows are gone: put right what is left of their ids, then begin to delete their rollups."""
         if not self._waited_until(lambda: not self._count_unfinished()):
             return None
         self._execute(compile_pending_notes(self._users))
         # An event that another user sent under the same id was hidden behind the one that is gone.
         settle_ids(self._store, [UUID(row["id"]) for row in self._select(compile_survivors(self._users))])
         mark_hours(self._store, self._run.hours)
+        self._delete_rollups()
         return self._after(Step.CLEAN_OBJECTS, hours=(), cursor=Cursor())
+
+    def _delete_rollups(self) -> None:
+        """Begin to delete all that was counted of the users' hours, and what was deleted before and only masked."""
+        for hours in parts_of(self._run.hours):
+            for table in TABLES:
+                if table.is_derived:
+                    self._execute(compile_hours_deletion(table, hours))
+        for row in self._select(compile_masked()):
+            self._execute(compile_unmasking(row["table"]))
 
     def _clean_objects(self) -> ErasureRun:
         """Take the records out of the bucket, and look whether this round has found anything at all."""
@@ -211,7 +220,7 @@ class _Advance:
 
     def _settle(self) -> ErasureRun | None:
         """Look again once whoever read a row before it went, and wrote a copy of it later, must have ended."""
-        if not self._waited_until(lambda: self._now_ms() >= self._run.settled_ms):
+        if not self._waited_until(lambda: self._now_ms() >= self._run.settled_ms and not self._count_unfinished()):
             return None
         return self._after(Step.COUNT_ROWS, round=self._run.round + 1, found_now={})
 

@@ -34,6 +34,7 @@ _HASH: Final = "lower(hex(SHA256(user_id)))"
 _ERASED_US_BY_HASH: Final = f"transform({_HASH}, {{hashes:Array(String)}}, {{times:Array(UInt64)}}, toUInt64(0))"
 _IDS: Final = "(SELECT id FROM erased_ids WHERE user_hash IN {hashes:Array(String)})"
 _OWNERS: Final = "(SELECT DISTINCT id, user_hash FROM erased_ids WHERE user_hash IN {hashes:Array(String)})"
+_IN_HOURS: Final = "toUnixTimestamp(hour) IN {hours:Array(UInt32)}"
 _CHANGES_LEFT: Final = f"(SELECT id, change_id FROM event_changes WHERE id IN {_IDS} AND version > {{latest:UInt64}})"  # noqa: S608 - as below
 
 _COLLECT_IDS: Final = f"""
@@ -52,7 +53,8 @@ class ErasedTable(NamedTuple):
     """One table that holds users' rows. `counting` answers rows {user_hash, number}, `condition` says what goes.
 
     Versions of one row count once, as merges leave one of them at any time.
-    `is_derived`: its rows are made of others, anew where those change, so it is looked at only when others went.
+    `is_derived`: a rollup, made anew where the events change. So it is looked at only when others went, and once they
+    are gone it loses all rows of their hours, whoever they are about: nobody else's are lost that are not made again.
     """
 
     name: str
@@ -100,11 +102,26 @@ TABLES: Final = (
         "user_hours",
         f"SELECT transform(user_id, {_USERS}) AS user_hash, uniqExact(hour) AS number FROM user_hours"  # noqa: S608 - as above
         " WHERE has({users:Array(String)}, user_id) GROUP BY user_hash",
-        f"has({{hashes:Array(String)}}, {_HASH})",
+        _IN_HOURS,
+        is_derived=True,
+    ),
+    ErasedTable(  # a conversation may be named after who had it
+        "conversation_hours",
+        f"""
+SELECT user_hash, uniqExact(hour) AS number
+FROM conversation_hours INNER JOIN
+(
+    SELECT DISTINCT toStartOfHour(timestamp) AS hour, conversation_id, transform(user_id, {_USERS}) AS user_hash
+    FROM events WHERE {_OF_USERS} AND conversation_id != ''
+) AS had USING (hour, conversation_id)
+GROUP BY user_hash
+""",  # noqa: S608 - as above
+        _IN_HOURS,
         is_derived=True,
     ),
 )
 
+_DELETE: Final = "ALTER TABLE {table.name} DELETE WHERE {table.condition} SETTINGS mutations_sync = 0"
 _NOTE_PENDING: Final = f"""
 INSERT INTO pending_changes (id, change_id, is_folded)
 SELECT id, change_id, 0 FROM event_changes WHERE id IN {_IDS}
@@ -138,7 +155,7 @@ class ErasedUser(NamedTuple):
 
 def compile_erased_among(ids: Sequence[UUID]) -> Statement:
     """Which of up to IDS_MAX ids were erased: rows {id, user_hash, erased_us}."""
-    return Statement(_ERASED_AMONG, {"ids": pack_ids(ids)})
+    return Statement(_ERASED_AMONG, pack_ids(ids))
 
 
 def compile_collection(users: Sequence[ErasedUser]) -> Statement:
@@ -158,10 +175,14 @@ def compile_count(table: ErasedTable, users: Sequence[ErasedUser]) -> Statement:
 
 def compile_deletion(table: ErasedTable, users: Sequence[ErasedUser]) -> Statement:
     """Begins to delete the rows that the count counts; `compile_unfinished` tells when they are gone."""
-    sql = f"ALTER TABLE {table.name} DELETE WHERE {table.condition} SETTINGS mutations_sync = 0"
     parameters = _parameters(users, table.name)
     del parameters["users"]
-    return Statement(sql, parameters)
+    return Statement(_DELETE.format(table=table), parameters)
+
+
+def compile_hours_deletion(table: ErasedTable, hours: Sequence[int]) -> Statement:
+    """The same for a derived table: all rows of some hours, Unix seconds."""
+    return Statement(_DELETE.format(table=table), {"hours": hours})
 
 
 def compile_masked() -> Statement:

@@ -6,7 +6,7 @@ only ever become more. No clock is compared. `rollup_building` runs it, `rollup_
 argues it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -17,6 +17,26 @@ from event_analytics.hour_marks import HOUR_SECONDS
 # only: a reader that misses rows sees that they are missing.
 SUPERSEDED_SECONDS_MIN: Final = 3_600
 CLEARED_AT_ONCE: Final = 5_000  # generations of one deletion
+
+
+class Rollup(NamedTuple):
+    """One table of counts: an hour's rows have one value of `key` each, and their `events` add up to the hour's."""
+
+    table: str
+    key: str
+    counts: dict[str, str]  # column -> SQL that counts it over events
+
+    @property
+    def columns(self) -> str:
+        """Of the counts, for a list of columns."""
+        return ", ".join(self.counts)
+
+
+_EVENTS_AND_ERRORS: Final = {"events": "count()", "errors": "countIf(error != '')"}
+USER_HOURS: Final = Rollup("user_hours", "user_id", {"events": "count()"})
+EVENT_NAME_HOURS: Final = Rollup("event_name_hours", "event_name", _EVENTS_AND_ERRORS)
+CONVERSATION_HOURS: Final = Rollup("conversation_hours", "conversation_id", _EVENTS_AND_ERRORS)
+ROLLUPS: Final = (USER_HOURS, EVENT_NAME_HOURS, CONVERSATION_HOURS)
 
 _MARKS: Final = "SELECT hour, sum(marks) AS marks, sumWithOverflow(digest) AS digest FROM hour_marks"
 _IS_WITHIN: Final = "hour >= toDateTime({first_hour:UInt32}, 'UTC') AND hour < toDateTime({end_hour:UInt32}, 'UTC')"
@@ -29,7 +49,7 @@ _ASKED: Final = """
 def _held(condition: str) -> str:
     """The generation that holds, per hour that has one. `condition`: SQL on `hour`, a constant of ours."""
     return f"""
-    SELECT hour, generation, rows
+    SELECT hour, generation, events
     FROM rollup_generations
     WHERE is_committed = 1 AND {condition}
         AND (hour, marks, digest) IN ({_MARKS} WHERE {condition} GROUP BY hour)
@@ -49,32 +69,53 @@ LIMIT {{limit:UInt32}}
 """  # noqa: S608 - constants of ours
 
 _ANNOUNCE: Final = f"""
-INSERT INTO rollup_generations (hour, generation, is_committed, marks, digest, rows)
+INSERT INTO rollup_generations (hour, generation, is_committed, marks, digest, events)
 SELECT hour, {{generation:UUID}}, 0, marks, digest, 0 FROM ({_ASKED})
 """  # noqa: S608 - constants of ours
 
-_COUNT_USERS: Final = """
-INSERT INTO user_hours (hour, generation, user_id, events)
-SELECT toStartOfHour(timestamp) AS hour, {generation:UUID}, user_id, count()
+_COUNT: Final = """
+INSERT INTO {rollup.table} (hour, generation, {rollup.key}, {rollup.columns})
+SELECT toStartOfHour(timestamp) AS hour, {{generation:UUID}}, {rollup.key}, {counts}
 FROM events FINAL
-WHERE timestamp >= toDateTime({from:UInt32}, 'UTC') AND timestamp < toDateTime({to:UInt32}, 'UTC')
-    AND toStartOfHour(timestamp) IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
-GROUP BY hour, user_id
+WHERE timestamp >= toDateTime({{from:UInt32}}, 'UTC') AND timestamp < toDateTime({{to:UInt32}}, 'UTC')
+    AND toStartOfHour(timestamp) IN (SELECT toDateTime(arrayJoin({{hours:Array(UInt32)}}), 'UTC'))
+GROUP BY hour, {rollup.key}
 """
 
-# A statement that a connection sent twice has written each user twice: such a generation is never committed.
+
+def _of_each(compile_one: Callable[[Rollup], str]) -> str:
+    return "    UNION ALL".join(map(compile_one, ROLLUPS))
+
+
+def _written(rollup: Rollup) -> str:
+    return f"""
+    SELECT hour, sum(events) AS events, count() AS rows, uniqExact(toString({rollup.key})) AS keys
+    FROM {rollup.table}
+    WHERE hour IN (SELECT hour FROM ({_ASKED})) AND generation = {{generation:UUID}}
+    GROUP BY hour
+"""  # noqa: S608 - constants of ours
+
+
+def _sums(rollup: Rollup) -> str:
+    return f"""
+    SELECT hour, generation, sum(events) AS events FROM {rollup.table} GROUP BY hour, generation
+"""  # noqa: S608 - constants of ours
+
+
+# A statement that a connection sent twice has written each key twice, and tables that were counted while something
+# came differ: such a generation is never committed. An hour without events has no rows at all.
 _COMMIT: Final = f"""
-INSERT INTO rollup_generations (hour, generation, is_committed, marks, digest, rows)
-SELECT asked.hour, {{generation:UUID}}, 1, asked.marks, asked.digest, written.rows
+INSERT INTO rollup_generations (hour, generation, is_committed, marks, digest, events)
+SELECT asked.hour, {{generation:UUID}}, 1, asked.marks, asked.digest, written.events
 FROM ({_ASKED}) AS asked
 LEFT JOIN
 (
-    SELECT hour, count() AS rows, uniqExact(user_id) AS users
-    FROM user_hours
-    WHERE hour IN (SELECT hour FROM ({_ASKED})) AND generation = {{generation:UUID}}
+    SELECT hour, any(each.events) AS events, count() AS tables, uniqExact(each.events) AS sums,
+        countIf(rows != keys) AS doubled
+    FROM ({_of_each(_written)}) AS each
     GROUP BY hour
 ) AS written ON asked.hour = written.hour
-WHERE written.rows = written.users
+WHERE (tables = 0 OR (tables = {len(ROLLUPS)} AND sums = 1)) AND doubled = 0
 """  # noqa: S608 - constants of ours
 
 _SUPERSEDED: Final = f"""
@@ -90,9 +131,14 @@ _MARK_TORN: Final = f"""
 INSERT INTO hour_marks (hour)
 SELECT held.hour
 FROM ({_held("1")}) AS held
-LEFT JOIN (SELECT hour, generation, count() AS rows FROM user_hours GROUP BY hour, generation) AS written
+LEFT JOIN
+(
+    SELECT hour, generation, groupArray(events) AS sums
+    FROM ({_of_each(_sums)})
+    GROUP BY hour, generation
+) AS written
     ON held.hour = written.hour AND held.generation = written.generation
-WHERE held.rows != written.rows
+WHERE held.events != 0 AND countEqual(written.sums, held.events) != {len(ROLLUPS)}
 """  # noqa: S608 - constants of ours
 
 _CLEAR: Final = """
@@ -130,15 +176,19 @@ def compile_announcement(hours: Sequence[DirtyHour], generation: UUID) -> Statem
     return Statement(_ANNOUNCE, _parameters(hours, generation))
 
 
-def compile_count(hours: Sequence[DirtyHour], generation: UUID) -> Statement:
-    """Counts the hours as they are now. Runs after their marks were read."""
+def compile_counts(hours: Sequence[DirtyHour], generation: UUID) -> list[Statement]:
+    """Counts the hours as they are now, for one table after the other. Run after their marks were read."""
     starts = [hour.starts_at for hour in hours]
     bounds = {"from": min(starts), "to": max(starts) + HOUR_SECONDS}
-    return Statement(_COUNT_USERS, {"hours": starts, "generation": str(generation), **bounds})
+    parameters = {"hours": starts, "generation": str(generation), **bounds}
+    return [
+        Statement(_COUNT.format(rollup=rollup, counts=", ".join(rollup.counts.values())), parameters)
+        for rollup in ROLLUPS
+    ]
 
 
 def compile_commit(hours: Sequence[DirtyHour], generation: UUID) -> Statement:
-    """Makes the counts readable; those of an hour whose rows are not one per user stay unreadable."""
+    """Makes the counts readable; those of an hour that are not one per key, and the same in all tables, stay so."""
     return Statement(_COMMIT, _parameters(hours, generation))
 
 
@@ -148,7 +198,7 @@ def compile_superseded(age_seconds: int, limit: int) -> Statement:
 
 
 def compile_mending() -> Statement:
-    """Marks the hours of generations that hold and have not the rows that they were committed with."""
+    """Marks the hours of generations that hold and have not the events that they were committed with."""
     return Statement(_MARK_TORN, {})
 
 
@@ -158,7 +208,8 @@ def compile_clearing(generations: Sequence[Generation]) -> list[Statement]:
         "hours": [each.starts_at for each in generations],
         "generations": [str(each.id) for each in generations],
     }
-    return [Statement(_CLEAR.format(table=table), parameters) for table in ("user_hours", "rollup_generations")]
+    tables = (*(rollup.table for rollup in ROLLUPS), "rollup_generations")
+    return [Statement(_CLEAR.format(table=table), parameters) for table in tables]
 
 
 def _parameters(hours: Sequence[DirtyHour], generation: UUID) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from event_analytics.rollup import (
     compile_announcement,
     compile_clearing,
     compile_commit,
-    compile_count,
+    compile_counts,
     compile_dirty,
     compile_mending,
     compile_superseded,
@@ -69,7 +69,7 @@ def count_hours(store: EventStore, hours: Sequence[DirtyHour], generation: UUID)
     """Write one generation of hours whose marks were read before, and commit it. `generation`: never used before."""
     for statement in (
         compile_announcement(hours, generation),
-        compile_count(hours, generation),
+        *compile_counts(hours, generation),
         compile_commit(hours, generation),
     ):
         store.execute(statement.sql, statement.parameters)

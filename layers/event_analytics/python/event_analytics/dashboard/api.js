@@ -43,9 +43,10 @@ export function post(path, document) {
   return request(urlOf(path, []).href, { method: "POST", headers, body: JSON.stringify(document) });
 }
 
-/** A report as CSV text. */
+/** A report as CSV text, for a spreadsheet: no cell of it is a formula. */
 export async function askForCsv(path, parameters) {
-  const response = await send(urlOf(path, parameters).href, { headers: { Accept: "text/csv" } });
+  const headers = { Accept: "text/csv; formulas=escaped" };
+  const response = await send(urlOf(path, parameters).href, { headers });
   if (!response.ok) throw await errorOf(response);
   return response.text();
 }

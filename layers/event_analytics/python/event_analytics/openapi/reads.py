@@ -9,12 +9,16 @@ from event_analytics.event import TEXT_KEY_LENGTH_MAX
 from event_analytics.openapi.refusals import refusals
 from event_analytics.openapi.writes import EMBEDDING, UUID
 from event_analytics.pipeline_state import PipelineState
-from event_analytics.questions.answering import Frame
+from event_analytics.questions.answering import CSV, ESCAPED, Frame
 from event_analytics.questions.catalog import QUESTIONS
 from event_analytics.questions.parameters import PROPERTY_PREFIX, Kind, Parameter
 from event_analytics.questions.question import Question
 
 _REF: Final = "#/components/schemas/{name}"
+_CSV: Final = (
+    f"Every value as it is. With `Accept: {CSV}; {ESCAPED}`, texts that a spreadsheet would take for formulas begin "
+    "with an apostrophe."
+)
 _REASONS: Final = (
     Reason.PARAMETER_UNKNOWN,
     Reason.PARAMETER_INVALID,
@@ -152,7 +156,7 @@ def _answer_of(question: Question) -> dict[str, Any]:
 
 
 def _content_of(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}, "text/csv": {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": schema}, CSV: {"schema": {"type": "string", "description": _CSV}}}
 
 
 def _paths_beside_questions() -> dict[str, dict[str, Any]]:

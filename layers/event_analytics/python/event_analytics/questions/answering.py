@@ -1,9 +1,15 @@
-"""What was found -> the answer: rows in their frame as JSON, or the rows alone as CSV."""
+"""What was found -> the answer: rows in their frame as JSON, or the rows alone as CSV.
+
+CSV holds every value as it is, for programs. A spreadsheet takes a text that begins with `=` for a formula and runs it,
+and such a text may come from anybody who can send events. So who opens the file in one asks for
+`text/csv; formulas=escaped`, as the dashboard does: these texts then begin with an apostrophe, as OWASP advises.
+"""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,6 +22,16 @@ from event_analytics.windows import format_instant
 
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
+ESCAPED: Final = "formulas=escaped"
+_FORMULA_STARTS: Final = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide ones count in some spreadsheets
+
+
+class Form(StrEnum):
+    """What an answer is written as."""
+
+    JSON = "json"
+    CSV = "csv"
+    CSV_FOR_SPREADSHEETS = "csv for spreadsheets"
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -48,8 +64,11 @@ def answer_rows(question: Question, asked: Asked, found: Found, frame: Frame, ac
     Raises:
         Refused: query_too_heavy: more bytes than an answer takes.
     """
-    if prefers_csv(accept):
-        answered = Answer(200, _write_csv(question.columns_of(asked), found.rows), _csv_headers(found))
+    form = form_of(accept)
+    if form is not Form.JSON:
+        cell_of = _escaped_cell_of if form is Form.CSV_FOR_SPREADSHEETS else _cell_of
+        body = _write_csv(question.columns_of(asked), found.rows, cell_of)
+        answered = Answer(200, body, _csv_headers(found, form))
     elif question.rows_name:
         answered = answer(200, {question.rows_name: found.rows, **found.totals, **msgspec.structs.asdict(frame)})
     else:
@@ -59,23 +78,29 @@ def answer_rows(question: Question, asked: Asked, found: Found, frame: Frame, ac
     return answered
 
 
-def prefers_csv(accept: str) -> bool:
-    """Whether an Accept header names CSV, and JSON not before it."""
-    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    return CSV in types and (JSON not in types or types.index(CSV) < types.index(JSON))
+def form_of(accept: str) -> Form:
+    """The form that an Accept header asks for: CSV if it names it, and JSON not before it."""
+    for part in accept.split(","):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        if name == JSON:
+            return Form.JSON
+        if name == CSV:
+            return Form.CSV_FOR_SPREADSHEETS if ESCAPED in parameters else Form.CSV
+    return Form.JSON
 
 
-def _csv_headers(found: Found) -> dict[str, str]:
+def _csv_headers(found: Found, form: Form) -> dict[str, str]:
     cursor = {"Next-Cursor": found.next_cursor} if found.next_cursor else {}
-    return {"Content-Type": f"{CSV}; charset=utf-8; header=present", **cursor}
+    escaped = f"; {ESCAPED}" if form is Form.CSV_FOR_SPREADSHEETS else ""
+    return {"Content-Type": f"{CSV}; charset=utf-8; header=present{escaped}", **cursor}
 
 
-def _write_csv(columns: Sequence[str], rows: Sequence[Struct]) -> bytes:
+def _write_csv(columns: Sequence[str], rows: Sequence[Struct], cell_of: Callable[[Any], object]) -> bytes:
     """RFC 4180 with a header row; null is empty, objects and lists are their JSON."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows([_cell_of(getattr(row, column)) for column in columns] for row in rows)
+    writer.writerows([cell_of(getattr(row, column)) for column in columns] for row in rows)
     return text.getvalue().encode()
 
 
@@ -86,3 +111,8 @@ def _cell_of(value: Any) -> object:
         text = bytes(value).decode()
         return "" if text == "null" else text
     return msgspec.json.encode(value).decode() if isinstance(value, list) else value
+
+
+def _escaped_cell_of(value: Any) -> object:
+    cell = _cell_of(value)
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

@@ -1,6 +1,7 @@
 """What happened in one conversation: all its events in the order of time, page by page."""
 
 from event_analytics.questions.event_rows import EventRow, columns_with
+from event_analytics.questions.filters import OF_CONVERSATION
 from event_analytics.questions.pages import Order, compile_keys, find_page
 from event_analytics.questions.parameters import CURSOR, INCLUDE, LIMIT, WINDOW
 from event_analytics.questions.query import Query, Select
@@ -8,8 +9,7 @@ from event_analytics.questions.question import Asked, Found, Question
 
 
 def _of_conversation(asked: Asked) -> Asked:
-    condition = "conversation_id = {conversation_id:String}"
-    return asked._replace(filters=asked.filters.and_(condition, conversation_id=asked.options["id"]))
+    return asked._replace(filters=asked.filters.and_key(OF_CONVERSATION, conversation_id=asked.options["id"]))
 
 
 def compile_conversation_events(asked: Asked) -> Query:

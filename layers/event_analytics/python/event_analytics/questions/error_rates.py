@@ -1,4 +1,7 @@
-"""What fails: errors by event name with their rate, or by the error itself."""
+"""What fails: errors by event name with their rate, or by the error itself.
+
+By event name, hours that are counted already are taken from their rollup unless another filter than the name is given.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -6,11 +9,15 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from event_analytics.questions.parameters import FILTERS, LIMIT, WINDOW, Kind, Parameter
-from event_analytics.questions.query import Query
-from event_analytics.questions.question import Asked, Found, Question, answer_at_once
+from event_analytics.questions.query import Query, Select
+from event_analytics.questions.question import Asked, Found, Question
+from event_analytics.rollup import EVENT_NAME_HOURS
+from event_analytics.rollup_query import Top, ask_rolled_up, compile_rolled_up, window_to_roll_up
 
 _BY: Final = Parameter("by", Kind.CHOICE, "What a row is about.", default="event_name", choices=("event_name", "error"))
 _COLUMNS: Final = {"event_name": ("event_name", "events", "errors", "error_rate"), "error": ("error", "errors")}
+_RANK: Final = "(-toInt64(errors), toString(event_name), events)"
+_NAME_FILTERS: Final = ((), ("event_name = {event_name:String}",))  # what a rollup by event name can be filtered by
 
 
 class ErrorRow(Struct, frozen=True, kw_only=True):
@@ -31,7 +38,21 @@ class ErrorTotals(Struct, frozen=True):
 
 
 def compile_errors(asked: Asked) -> Query:
-    """Errors by number. By error, the events without one are counted too and stand in the first row, as ''."""
+    """Errors by number."""
+    return _compile_rolled_up(asked) or compile_counted(asked)
+
+
+def _compile_rolled_up(asked: Asked) -> Query | None:
+    """None where rollups cannot answer, or would save nothing."""
+    window, filters = window_to_roll_up(asked.window), asked.filters
+    if window is None or asked.options["by"] != "event_name" or filters.sql not in _NAME_FILTERS or filters.of_key:
+        return None
+    top = Top(_RANK, " AND ".join(filters.sql) or "true", asked.limit, filters.parameters)
+    return compile_rolled_up(EVENT_NAME_HOURS, window, top)
+
+
+def compile_counted(asked: Asked) -> Query:
+    """As above, counted event by event. By error, events without one are counted too, as '' in the first row."""
     by = asked.options["by"]
     extra_rows = 1 if by == "error" else 0
     conditions = asked.conditions().and_(limit=asked.limit + extra_rows)
@@ -51,13 +72,24 @@ LIMIT {{limit:UInt32}}
     return Query(sql, conditions.parameters)
 
 
-def _shape(rows: Sequence[Mapping[str, Any]], asked: Asked) -> Found:
-    totals = convert(rows[0], ErrorTotals) if rows else ErrorTotals()
+def answer_errors(asked: Asked, select: Select) -> Found:
+    """The errors; counted event by event where a rollup that should hold is not whole."""
+    if rolled_up := ask_rolled_up(_compile_rolled_up(asked), select):
+        (row,) = rolled_up
+        return _found([_row_of(*each) for each in row["top"]], row)
+    rows = select(compile_counted(asked)).rows
     names = _COLUMNS[asked.options["by"]]
     shown = [{name: row[name] for name in names} for row in rows if row.get("error") != ""][: asked.limit]
-    return Found(
-        convert(shown, list[ErrorRow]), {name: getattr(totals, name) for name in ErrorTotals.__struct_fields__}
-    )
+    return _found(convert(shown, list[ErrorRow]), rows[0] if rows else {})
+
+
+def _row_of(negated_errors: int, event_name: str, events: int) -> ErrorRow:
+    errors = -negated_errors
+    return ErrorRow(event_name=event_name, events=events, errors=errors, error_rate=errors / events)
+
+
+def _found(shown: Sequence[ErrorRow], totals: Mapping[str, Any]) -> Found:
+    return Found(shown, {name: totals.get(name, 0) for name in ErrorTotals.__struct_fields__})
 
 
 ERRORS = Question(
@@ -69,6 +101,6 @@ ERRORS = Question(
     row=ErrorRow,
     totals=ErrorTotals,
     compile=compile_errors,
-    answer=answer_at_once(compile_errors, _shape),
+    answer=answer_errors,
     columns=lambda asked: _COLUMNS[asked.options["by"]],
 )

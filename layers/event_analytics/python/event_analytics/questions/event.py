@@ -2,9 +2,13 @@
 
 It is read without FINAL: of the rows of one key the highest version decides, which the id index finds and FINAL cannot
 use. An id may have rows under several keys; the one that is not deleted is the event, if any is.
+
+The time inside an id of version 7 tells the hour in which its row nearly always is: that is one partition to look into.
+Where there is no live row, and for all other ids, the id index tells the partition: it is asked in every part, for the
+id alone, since each further column would be opened in every part as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,18 +26,27 @@ WAIT: Final = Parameter(
     minimum=0,
     maximum=WAIT_MS_MAX,
 )
-_NEWEST_ROWS: Final = """
+_VERSION_WITH_TIME: Final = 7
+_IS_IT: Final = "id = {id:UUID}"
+_IN_ITS_PARTITION: Final = f"_partition_id IN (SELECT _partition_id FROM events WHERE {_IS_IT})"  # noqa: S608 - as above
+_IN_ITS_HOUR: Final = "toStartOfHour(timestamp) = toStartOfHour(UUIDv7ToDateTime({id:UUID}, 'UTC'))"
+
+
+def _newest(condition: str) -> str:
+    return f"""
+SELECT {select_list(TEXTS)}, is_deleted
+FROM
+(
     SELECT * FROM events
-    WHERE id = {id:UUID}
+    WHERE {condition}
     ORDER BY version DESC
     LIMIT 1 BY conversation_id, toStartOfHour(timestamp)
-"""
-_EVENT: Final = f"""
-SELECT {select_list(TEXTS)}, is_deleted
-FROM ({_NEWEST_ROWS})
+)
 ORDER BY is_deleted, version DESC
 LIMIT 1
 """  # noqa: S608 - constants of ours
+
+
 _EMBEDDINGS: Final = """
 SELECT input_embeddings, output_embeddings
 FROM event_embeddings
@@ -46,7 +59,12 @@ LIMIT 1
 
 def compile_event(identifier: UUID) -> Query:
     """The newest row of one id, deleted or not."""
-    return Query(_EVENT, {"id": str(identifier)})
+    return Query(_newest(f"{_IS_IT} AND {_IN_ITS_PARTITION}"), {"id": str(identifier)})
+
+
+def compile_timed_event(identifier: UUID) -> Query:
+    """The same of an id of version 7, if its row is in the hour that the id tells."""
+    return Query(_newest(f"{_IS_IT} AND {_IN_ITS_HOUR}"), {"id": str(identifier)})
 
 
 def compile_embeddings(row: Mapping[str, Any]) -> Query:
@@ -71,7 +89,11 @@ def find_event_row(identifier: UUID, select: Select) -> Mapping[str, Any]:
     Raises:
         Refused: event_not_found, which may pass, or event_deleted.
     """
-    rows = select(compile_event(identifier)).rows
+    rows: Sequence[Mapping[str, Any]] = []
+    if identifier.version == _VERSION_WITH_TIME:
+        rows = select(compile_timed_event(identifier)).rows
+    if not rows or rows[0]["is_deleted"]:
+        rows = select(compile_event(identifier)).rows
     if not rows:
         raise Refused(Reason.EVENT_NOT_FOUND, "there is no event of this id, or it is not loaded yet")
     if rows[0]["is_deleted"]:

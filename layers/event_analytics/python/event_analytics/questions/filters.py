@@ -20,7 +20,8 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _ORDER_SIGNS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _OPERATORS: Final = ("eq", "ne", *_ORDER_SIGNS, "exists")
 _NUMBER_TYPES: Final = "('Int64', 'UInt64', 'Double')"
-_FIELDS: Final = ("event_name", "user_id", "conversation_id")
+_FIELDS: Final = ("event_name", "user_id")
+OF_CONVERSATION: Final = "conversation_id = {conversation_id:String}"  # of the sorting key
 
 
 class Comparison(NamedTuple):
@@ -43,6 +44,8 @@ def read_filters(
     for name in _FIELDS:
         if name in values:
             conditions = conditions.and_(f"{name} = {{{name}:String}}", **{name: values[name]})
+    if "conversation_id" in values:
+        conditions = conditions.and_key(OF_CONVERSATION, conversation_id=values["conversation_id"])
     if "has_error" in values:
         conditions = conditions.and_("error != ''" if values["has_error"] else "error = ''")
     comparisons = list(_read_comparisons(query, repeated))

@@ -1,7 +1,7 @@
 """SQL with its parameters. No caller's text ever stands in the SQL: it travels beside it, bound by name and type.
 
 FINAL makes every answer exact whatever arrived twice. Conditions stand in WHERE, which runs after FINAL; only what is
-part of the sorting key may stand in PREWHERE, which runs before it.
+part of the sorting key may stand in PREWHERE, which runs before it: all versions of an event share it.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,25 +25,36 @@ Select = Callable[[Query], Reading]
 
 
 class Conditions(NamedTuple):
-    """What rows must satisfy, all of it, and the parameters that stand in it."""
+    """What rows must satisfy, all of it, and the parameters that stand in it. `of_key`: about the sorting key alone."""
 
     sql: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = {}
+    of_key: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all rows satisfy them."""
+        return not (self.sql or self.of_key)
 
     def and_(self, *sql: str, **parameters: Any) -> "Conditions":
         """These and more."""
-        return Conditions((*self.sql, *sql), {**self.parameters, **parameters})
+        return self._replace(sql=(*self.sql, *sql), parameters={**self.parameters, **parameters})
+
+    def and_key(self, *sql: str, **parameters: Any) -> "Conditions":
+        """These and more, about the sorting key alone."""
+        return self._replace(of_key=(*self.of_key, *sql), parameters={**self.parameters, **parameters})
 
     def within(self, window: Window | None) -> "Conditions":
         """These, inside a window; None is all of time."""
         if window is None:
             return self
         bounds = {"start": clickhouse_time(window.start), "end": clickhouse_time(window.end)}
-        return Conditions((_IN_WINDOW, *self.sql), {**bounds, **self.parameters})
+        return self._replace(sql=(_IN_WINDOW, *self.sql), parameters={**bounds, **self.parameters})
 
     def where(self) -> str:
-        """The WHERE clause; empty if there is no condition."""
-        return "WHERE " + "\n    AND ".join(self.sql) if self.sql else ""
+        """The PREWHERE and WHERE clauses; empty if there is no condition."""
+        clauses = (("PREWHERE", self.of_key), ("WHERE", self.sql))
+        return "\n".join(f"{name} " + "\n    AND ".join(sql) for name, sql in clauses if sql)
 
 
 def clickhouse_time(instant: datetime) -> str:

@@ -56,7 +56,7 @@ LIMIT {{limit:UInt32}}
 
 def _among(asked: Asked) -> tuple[str, ...]:
     """The condition that the events themselves satisfy the filters; embeddings know only key fields."""
-    if not asked.filters.sql:
+    if asked.filters.is_empty:
         return ()
     return (f"id IN (SELECT id FROM events FINAL {asked.conditions().where()})",)  # noqa: S608 - constants of ours
 

@@ -1,4 +1,8 @@
-"""Which conversations stand out: by error rate, errors, events or latency."""
+"""Which conversations stand out: by error rate, errors, events or latency.
+
+What is dear is computed for the conversations that are shown, not for all. Without filters, those that come first by
+their events and errors are found by the rollup of hours that are counted already; their figures always by the events.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -7,16 +11,27 @@ from msgspec import Meta, Struct, convert
 
 from event_analytics.questions.event_rows import format_ms
 from event_analytics.questions.parameters import FILTERS, LIMIT, WINDOW, Kind, Parameter
-from event_analytics.questions.query import Query
-from event_analytics.questions.question import Asked, Found, Question, answer_at_once
+from event_analytics.questions.query import Query, Select
+from event_analytics.questions.question import Asked, Found, Question
+from event_analytics.rollup import CONVERSATION_HOURS
+from event_analytics.rollup_query import Top, ask_rolled_up, compile_rolled_up, window_to_roll_up
 
 _P95: Final = "quantileExact(0.95)(latency_ms)"  # null where no event carries a latency
+_FIGURES: Final = f"""conversation_id, count() AS events, countIf(error != '') AS errors, errors / events AS error_rate,
+    {_P95} AS p95_ms,
+    toUnixTimestamp64Milli(min(timestamp)) AS started_ms, toUnixTimestamp64Milli(max(timestamp)) AS ended_ms"""
 _RANKS: Final = {
     "error_rate": "countIf(error != '') / count() DESC, count() DESC",
     "errors": "countIf(error != '') DESC, count() DESC",
     "events": "count() DESC",
     "latency": f"{_P95} DESC NULLS LAST",
 }
+_ROLLED_UP_RANKS: Final = {
+    "error_rate": "(-errors / events, -toInt64(events), conversation_id)",
+    "errors": "(-toInt64(errors), -toInt64(events), conversation_id)",
+    "events": "(-toInt64(events), 0, conversation_id)",
+}
+_MAY_BE_SHOWN: Final = "conversation_id != '' AND events >= {min_events:UInt32}"
 _BY: Final = Parameter(
     "by", Kind.CHOICE, "Which conversations come first.", default="error_rate", choices=tuple(_RANKS)
 )
@@ -39,11 +54,25 @@ class ConversationRow(Struct, frozen=True):
 
 
 def compile_top_conversations(asked: Asked) -> Query:
-    """The first by rank, then their figures: what is dear is computed for the rows that are shown, not for all."""
-    conditions = asked.conditions()
-    ranked = conditions.and_("conversation_id != ''", limit=asked.limit, min_events=asked.options["min_events"])
-    shown = conditions.and_("conversation_id IN (SELECT conversation_id FROM ranked)")
-    rank = f"{_RANKS[asked.options['by']]}, conversation_id"
+    """The first by rank with their figures."""
+    return _compile_rolled_up(asked) or compile_counted(asked)
+
+
+def _compile_rolled_up(asked: Asked) -> Query | None:
+    """None where rollups cannot answer, or would save nothing."""
+    window, rank = window_to_roll_up(asked.window), _ROLLED_UP_RANKS.get(asked.options["by"])
+    if window is None or rank is None or not asked.filters.is_empty:
+        return None
+    top = compile_rolled_up(CONVERSATION_HOURS, window, Top(rank, _MAY_BE_SHOWN, asked.limit))
+    shown = _compile_figures(asked, "ranked.2", "ranked.1 AS is_whole, ")
+    ranked = f"SELECT is_whole, arrayMap(each -> each.3, top) FROM ({top.sql})"  # noqa: S608 - constants of ours
+    return Query(f"WITH ({ranked}) AS ranked{shown.sql}", {**top.parameters, **shown.parameters})
+
+
+def compile_counted(asked: Asked) -> Query:
+    """The first by rank with their figures, counted event by event."""
+    ranked = asked.conditions().and_("conversation_id != ''", limit=asked.limit)
+    shown = _compile_figures(asked, "(SELECT conversation_id FROM ranked)")
     sql = f"""
 WITH ranked AS
 (
@@ -52,21 +81,32 @@ WITH ranked AS
     {ranked.where()}
     GROUP BY conversation_id
     HAVING count() >= {{min_events:UInt32}}
-    ORDER BY {rank}
+    ORDER BY {_RANKS[asked.options["by"]]}, conversation_id
     LIMIT {{limit:UInt32}}
-)
-SELECT conversation_id, count() AS events, countIf(error != '') AS errors, errors / events AS error_rate,
-    {_P95} AS p95_ms,
-    toUnixTimestamp64Milli(min(timestamp)) AS started_ms, toUnixTimestamp64Milli(max(timestamp)) AS ended_ms
+){shown.sql}"""  # noqa: S608 - constants of ours
+    return Query(sql, {**ranked.parameters, **shown.parameters})
+
+
+def _compile_figures(asked: Asked, shown: str, first: str = "") -> Query:
+    """The end of a statement: figures of some conversations in order. `shown`: SQL of their ids."""
+    conditions = asked.conditions().and_key(f"conversation_id IN {shown}", min_events=asked.options["min_events"])
+    sql = f"""
+SELECT {first}{_FIGURES}
 FROM events FINAL
-{shown.where()}
+{conditions.where()}
 GROUP BY conversation_id
-ORDER BY {rank}
+HAVING count() >= {{min_events:UInt32}}
+ORDER BY {_RANKS[asked.options["by"]]}, conversation_id
 """  # noqa: S608 - constants of ours
-    return Query(sql, ranked.parameters)
+    return Query(sql, conditions.parameters)
 
 
-def _shape(rows: Sequence[Mapping[str, Any]], _asked: Asked) -> Found:
+def answer_top_conversations(asked: Asked, select: Select) -> Found:
+    """The conversations; counted event by event where a rollup that should hold is not whole, or shows none."""
+    return _shape(ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows)
+
+
+def _shape(rows: Sequence[Mapping[str, Any]]) -> Found:
     timed = [
         {**row, "started_at": format_ms(row["started_ms"]), "ended_at": format_ms(row["ended_ms"])} for row in rows
     ]
@@ -81,5 +121,5 @@ TOP_CONVERSATIONS = Question(
     rows_name="conversations",
     row=ConversationRow,
     compile=compile_top_conversations,
-    answer=answer_at_once(compile_top_conversations, _shape),
+    answer=answer_top_conversations,
 )

@@ -97,7 +97,7 @@ SELECT toUnixTimestamp({_INTERVALS[choose_interval(asked)].function}(timestamp))
     quantilesExactIf(0.5, 0.95)(assumeNotNull(latency_ms), latency_ms IS NOT NULL) AS quantiles
 FROM events FINAL
 {conditions.where()}
-GROUP BY GROUPING SETS ((start_s), ())
+GROUP BY start_s WITH ROLLUP
 ORDER BY is_total, start_s
 """  # noqa: S608 - constants of ours
     return Query(sql, conditions.parameters)
