@@ -7,8 +7,8 @@ Exit codes: 0 all commands ran; 1 no stack of this checkout runs, or the command
 """
 
 import argparse
-import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -65,12 +65,13 @@ def walk(commands: Iterable[str], environment: Mapping[str, str]) -> Iterator[St
         GaveUp: they did not end in time.
     """
     shell = subprocess.Popen(
-        ["bash"], cwd=REPOSITORY, env={**os.environ, **environment}, text=True, bufsize=1,
+        ["bash"], cwd=REPOSITORY, text=True, bufsize=1,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     watch = Timer(SECONDS_MAX, shell.kill)
     watch.start()
     try:
+        _run(shell, "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items()))
         for command in commands:
             yield Step(command, _run(shell, command))
     finally:
