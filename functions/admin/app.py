@@ -1,4 +1,7 @@
-"""HTTP for operators -> S3 and Kafka. Every route needs the scope `admin`, and does a bounded piece of work."""
+"""HTTP for operators -> S3 and Kafka. Every route needs the scope `admin`, and does a bounded piece of work.
+
+Each call leaves one line with `audit`: who (the key's id), what, when, and, beside it, how it ended (`status`).
+"""
 
 import secrets
 from collections.abc import Callable
@@ -9,11 +12,13 @@ from typing import Any, Final
 
 from chalice.app import Response
 
+from event_analytics.access import require_scope
+from event_analytics.adapters.alb_door import call_app
 from event_analytics.adapters.chalice_http import ANY_CONTENT_TYPE, answering, new_app
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import SecretsManagerSource
-from event_analytics.admission import admit
+from event_analytics.admission import identify_caller
 from event_analytics.dead_letters import read_letter
 from event_analytics.decode import media_type_of, read_body
 from event_analytics.erasure_journal import read_record, request_erasure
@@ -40,6 +45,7 @@ from event_analytics.ports import EventLog, KeySource, ObjectStore
 from event_analytics.questions.parameters import refuse_unknown
 from event_analytics.redrive import plan_redrive, redrive
 from event_analytics.settings import AdminSettings, ObservabilitySettings
+from event_analytics.windows import format_instant
 
 ADMIN_SCOPE: Final = "admin"
 NO_PARAMETERS: Final[frozenset[str]] = frozenset()
@@ -70,17 +76,17 @@ class Deps:
         )
 
 
-def handle_letters(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+def handle_letters(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """`letters: [...]` in the order of their names, with `next_cursor` where there may be more."""
-    admit(request, deps.keys, ADMIN_SCOPE, deps.now())
+    _admit(request, deps, line, "list_letters")
     page = read_page(deps.objects, read_listing(request.query))
     letters = [describe_letter(name, letter) for name, letter in page.letters]
     return answer(200, {"letters": letters, "next_cursor": write_letter_cursor(page.next_after)})
 
 
-def handle_letter(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+def handle_letter(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """One letter with the record that it keeps."""
-    admit(request, deps.keys, ADMIN_SCOPE, deps.now())
+    _admit(request, deps, line, "show_letter", letter_id=request.path_parameters["id"])
     refuse_unknown(request.query, NO_PARAMETERS)
     name = name_of_letter(request.path_parameters["id"])
     body = deps.objects.get(name)
@@ -91,7 +97,7 @@ def handle_letter(request: Request, deps: Deps, _line: InvocationLine) -> Answer
 
 def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """`letters: [{id, status}]`, one for each that was meant; `next_cursor` where there may be more."""
-    admit(request, deps.keys, ADMIN_SCOPE, deps.now())
+    _admit(request, deps, line, "redrive_letters")
     refuse_unknown(request.query, NO_PARAMETERS)
     media_type_of(request.headers.get("content-type"))
     order = read_redrive(read_body(request.body, is_base64=request.is_base64, content_encoding=None))
@@ -100,6 +106,7 @@ def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer
     done = set() if order.is_dry_run else {step.letter for step in redrive(deps.objects, deps.log, steps)}
     statuses = {step.letter: status_of_step(step, done, is_dry_run=order.is_dry_run) for step in steps}
     line.count(redriven_letters=len(done))
+    line.audit.update(redriven=len(done), letter_ids=sorted(map(letter_id, done)), is_dry_run=order.is_dry_run)
     body = {
         "dry_run": order.is_dry_run,
         "redriven": len(done),
@@ -113,8 +120,8 @@ def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer
 
 def handle_erase(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """202 with `{erasure_id, status}`: what was accepted of the user until now is going to be erased."""
+    _admit(request, deps, line, "erase_user")
     now = deps.now()
-    admit(request, deps.keys, ADMIN_SCOPE, now)
     refuse_unknown(request.query, NO_PARAMETERS)
     user_id = request.path_parameters["user_id"]
     if len(user_id) > TEXT_KEY_LENGTH_MAX:
@@ -122,18 +129,27 @@ def handle_erase(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     accepted_us = (now - _UNIX) // timedelta(microseconds=1)
     erasure_id = str(mint_uuid7(accepted_us // 1_000, deps.random_bytes(_RANDOM_BYTES)))
     request_erasure(deps.objects, ErasureRequest(erasure_id, user_id, accepted_us))
-    line.note(erasure_id=erasure_id)
+    line.audit.update(erasure_id=erasure_id)  # not the user's id: a log keeps what an erasure takes away
     return answer(202, {"erasure_id": erasure_id, "status": "accepted"})
 
 
-def handle_erasure(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+def handle_erasure(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """How far an erasure is: status, steps, and counts before and after, per place."""
-    admit(request, deps.keys, ADMIN_SCOPE, deps.now())
+    _admit(request, deps, line, "show_erasure", erasure_id=request.path_parameters["id"])
     refuse_unknown(request.query, NO_PARAMETERS)
     record = read_record(deps.objects, request.path_parameters["id"])
     if record is None:
         raise Refused(Reason.ERASURE_NOT_FOUND, "there is no erasure of this id", "id")
     return answer(200, record)
+
+
+def _admit(request: Request, deps: Deps, line: InvocationLine, action: str, **target: str) -> None:
+    """Return if the caller may, and say on the line who does what; who was refused stands there too."""
+    now = deps.now()
+    line.audit.update(action=action, at=format_instant(now), key_id=None, **target)
+    caller = identify_caller(request, deps.keys, now)
+    line.audit.update(key_id=caller.key_id)
+    require_scope(caller, ADMIN_SCOPE)
 
 
 app = new_app("admin")
@@ -185,6 +201,6 @@ def _telemetry() -> Telemetry:
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Lambda's entry point: a REST proxy event in, a proxy answer out."""
+    """Lambda's entry point: an event of API Gateway or of a load balancer in, its answer out."""
     with _telemetry().invocation(context):
-        return app(event, context)
+        return call_app(app, event, context, lambda: _deps().cors_origin)

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from event_analytics.access import identify, read_key_ring
+from event_analytics.access import read_key_ring, usage_identifier
 from event_analytics.adapters.secrets_manager import SecretsManagerSource
+from event_analytics.admission import identify_key
 from event_analytics.errors import Refused
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import KeySource
@@ -30,13 +31,16 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> dict[s
     """An IAM policy for the whole stage: Allow with the key's id and scopes as context, or Deny."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        caller = identify(headers.get("authorization"), read_key_ring(deps.keys.read()), deps.now())
+        caller = identify_key(headers.get("authorization"), deps.keys, deps.now())
     except Refused as refused:
         line.note(reason=str(refused.reason))
+        line.count(refused_keys=1)
         return _policy("anonymous", "Deny", event["methodArn"], {})
     line.note(key_id=caller.key_id)
     context = {"key_id": caller.key_id, "scopes": " ".join(sorted(caller.scopes))}
-    return _policy(caller.key_id, "Allow", event["methodArn"], context)
+    policy = _policy(caller.key_id, "Allow", event["methodArn"], context)
+    # The usage plan counts requests under this name, which scripts.keys entered there.
+    return {**policy, "usageIdentifierKey": usage_identifier(read_key_ring(deps.keys.read()), caller.key_id)}
 
 
 def _policy(principal: str, effect: str, method_arn: str, context: Mapping[str, str]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from chalice.app import Response
 
+from event_analytics.adapters.alb_door import call_app
 from event_analytics.adapters.chalice_http import ANY_CONTENT_TYPE, answering, new_app
 from event_analytics.adapters.clickhouse_event_store import HANGING_SECONDS_MAX, ClickHouseEventStore
 from event_analytics.adapters.dashboard_files import read_dashboard
 from event_analytics.adapters.s3_object_store import HASTY_CLIENT, OBJECTS_UNAVAILABLE, S3ObjectStore
-from event_analytics.adapters.secrets_manager import SecretsManagerSource, read_clickhouse_credentials
+from event_analytics.adapters.secrets_manager import SecretsManagerSource, read_cache_password, read_clickhouse_login
 from event_analytics.admission import admit
-from event_analytics.answer_caching import Caching, answer_through, is_cacheable, key_of
+from event_analytics.answer_caching import Caching, answer_through, is_cacheable, is_from_cache, key_of
 from event_analytics.dashboard_site import Site, answer_asset, answer_page
 from event_analytics.errors import Reason, Refused, StoreUnavailable
 from event_analytics.http_exchange import Answer, Request, answer
@@ -30,6 +31,7 @@ from event_analytics.questions.catalog import QUESTIONS
 from event_analytics.questions.parameters import refuse_unknown
 from event_analytics.questions.query import Query
 from event_analytics.questions.question import Asked, Found, Question
+from event_analytics.retention import clip_window, floor_of
 from event_analytics.settings import ObservabilitySettings, QuerySettings
 from event_analytics.version import VERSION
 
@@ -53,13 +55,16 @@ class Deps:
     cors_origin: str = ""
     dashboard: Callable[[], Site] = read_dashboard
     caching: Caching | None = None
+    event_retention_days: int = 0
 
     @classmethod
     def from_settings(cls, settings: QuerySettings) -> "Deps":
         """The real ones."""
-        user, password = read_clickhouse_credentials(settings.clickhouse_secret_id)
+        login = read_clickhouse_login(settings.clickhouse_secret_id)
         return cls(
-            store=ClickHouseEventStore(settings.clickhouse_url, user, password, HANGING_SECONDS_MAX),
+            store=ClickHouseEventStore(
+                settings.clickhouse_url, login.user, login.password, HANGING_SECONDS_MAX, login.ca_certificate
+            ),
             objects=S3ObjectStore(settings.archive_bucket, config=HASTY_CLIENT),
             keys=SecretsManagerSource(settings.keys_secret_id),
             now=lambda: datetime.now(UTC),
@@ -67,6 +72,7 @@ class Deps:
             request_encodings=[each for each in settings.request_encodings.split(",") if each],
             cors_origin=settings.cors_origin,
             caching=_caching_of(settings),
+            event_retention_days=int(settings.event_retention_days),
         )
 
 
@@ -76,7 +82,12 @@ def _caching_of(settings: QuerySettings) -> Caching | None:
     from event_analytics.adapters.valkey_answer_cache import ValkeyAnswerCache  # noqa: PLC0415 - most do without it
 
     ttl_ms = round(float(settings.cache_seconds) * 1_000)
-    return Caching(ValkeyAnswerCache(settings.cache_url), ttl_ms, time.monotonic, time.sleep)
+    return Caching(
+        ValkeyAnswerCache(settings.cache_url, password=read_cache_password(settings.cache_secret_id)),
+        ttl_ms,
+        time.monotonic,
+        time.sleep,
+    )
 
 
 class Meter:
@@ -88,6 +99,7 @@ class Meter:
         self._deadline = clock() + ASK_SECONDS_MAX
         self.rows_read = 0
         self.bytes_read = 0
+        self.query_ms = 0.0
 
     def select(self, query: Query) -> Reading:
         """Rows of one query.
@@ -101,19 +113,22 @@ class Meter:
         reading = self._store.ask(query.sql, query.parameters, seconds_left)
         self.rows_read += reading.rows_read
         self.bytes_read += reading.bytes_read
+        self.query_ms += reading.elapsed_ms
         return reading
 
 
 def handle_question(question: Question, request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """The answer to one question of the catalogue, kept or made."""
     now = deps.now()
-    admit(request, deps.keys, READ_SCOPE, now)
+    line.note(key_id=admit(request, deps.keys, READ_SCOPE, now).key_id)
     asked = read_asked(question, request, now)
+    asked = asked._replace(window=clip_window(asked.window, floor_of(now, deps.event_retention_days)))
     if deps.caching is None or not is_cacheable(question):
         return _make_answer(question, request, asked, deps, line)
     make = partial(_make_answer, question, request, asked, deps, line)
     found = answer_through(deps.caching, key_of(question, request), make)
-    line.note(cache=found.headers["Cache-Status"])
+    is_hit = is_from_cache(found)
+    line.count(cache_hits=int(is_hit), cache_misses=int(not is_hit))
     return found
 
 
@@ -121,7 +136,7 @@ def _make_answer(question: Question, request: Request, asked: Asked, deps: Deps,
     started, now = deps.clock(), deps.now()
     meter = Meter(deps.store, deps.clock)
     found = _find(question, asked, meter, deps)
-    line.count(rows_read=meter.rows_read, bytes_read=meter.bytes_read)
+    line.count(rows_read=meter.rows_read, bytes_read=meter.bytes_read, query_ms=meter.query_ms)
     frame = frame_of(asked, found, now, meter.rows_read, (deps.clock() - started) * 1_000)
     return answer_rows(question, asked, found, frame, request.headers.get("accept", ""))
 
@@ -138,10 +153,10 @@ def _find(question: Question, asked: Asked, meter: Meter, deps: Deps) -> Found:
         deps.sleep(POLL_SECONDS)
 
 
-def handle_pipeline(request: Request, deps: Deps, _line: InvocationLine) -> Answer:
+def handle_pipeline(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     """How the pipeline fares; null for what a part that does not answer would know."""
     now = deps.now()
-    admit(request, deps.keys, READ_SCOPE, now)
+    line.note(key_id=admit(request, deps.keys, READ_SCOPE, now).key_id)
     refuse_unknown(request.query, ())
     stored, objects = None, None
     with suppress(StoreUnavailable, Refused):
@@ -237,6 +252,6 @@ def _telemetry() -> Telemetry:
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Lambda's entry point: a REST proxy event in, a proxy answer out."""
+    """Lambda's entry point: an event of API Gateway or of a load balancer in, its answer out."""
     with _telemetry().invocation(context):
-        return app(event, context)
+        return call_app(app, event, context, lambda: _deps().cors_origin)

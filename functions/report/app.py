@@ -16,8 +16,9 @@ from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.kafka_topic_offsets import KafkaTopicOffsets
 from event_analytics.adapters.s3_object_store import S3ObjectStore
-from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
+from event_analytics.adapters.secrets_manager import read_clickhouse_login
 from event_analytics.adapters.sns_notices import SnsNotices
+from event_analytics.consumer_lag import measure_lag
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.erasure import Carried
 from event_analytics.erasure_index import ErasureIndex
@@ -25,7 +26,7 @@ from event_analytics.erasure_journal import RunTaken
 from event_analytics.erasure_run import Eraser
 from event_analytics.erasure_state import Step
 from event_analytics.erasure_watch import created_ids, note_erased_ids
-from event_analytics.errors import TallystreamError
+from event_analytics.errors import LogUnavailable, TallystreamError
 from event_analytics.folding import fold_pending
 from event_analytics.giving_up import give_up_expired, give_up_refused
 from event_analytics.integrity_run import run_verify
@@ -64,19 +65,23 @@ class Deps:
     settle_seconds: float
     erasures: ErasureIndex = field(default_factory=ErasureIndex)
     notices: Notices | None = None
+    event_retention_days: int = 0
 
     @classmethod
     def from_settings(cls, settings: ReportSettings) -> "Deps":
         """The real ones."""
-        user, password = read_clickhouse_credentials(settings.clickhouse_secret_id)
+        login = read_clickhouse_login(settings.clickhouse_secret_id)
         return cls(
-            store=ClickHouseEventStore(settings.clickhouse_url, user, password),
+            store=ClickHouseEventStore(
+                settings.clickhouse_url, login.user, login.password, ca_certificate=login.ca_certificate
+            ),
             spool=S3ObjectStore(settings.archive_bucket),
             log=KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security, "tallystream-report"),
             now=time.time,
             offsets=KafkaTopicOffsets(settings.kafka_bootstrap, settings.kafka_security, "tallystream-report"),
             settle_seconds=float(settings.erasure_settle_seconds),
             notices=SnsNotices(settings.report_topic_arn) if settings.report_topic_arn else None,
+            event_retention_days=int(settings.event_retention_days),
         )
 
 
@@ -127,9 +132,19 @@ def run_drain(deps: Deps, line: InvocationLine) -> None:
     run_drain_spool(deps.spool, deps.log, uuid.uuid4().hex, lambda: int(deps.now() * 1_000_000), line, keep=keep)
 
 
+def run_measure_lag(deps: Deps, line: InvocationLine) -> None:
+    """Count the records that load and archive have not taken; nothing is counted while the brokers do not say."""
+    try:
+        lags = measure_lag(deps.offsets)
+    except LogUnavailable as error:
+        line.note(lag_unknown=str(error))
+        return
+    line.count(load_lag_records=lags.load, archive_lag_records=lags.archive)
+
+
 def run_integrity_check(deps: Deps, line: InvocationLine) -> None:
     """Compare archive and store for the last full hour; counts missing, extra and conflicting events."""
-    run_verify(deps.store, deps.spool, line, deps.now())
+    run_verify(deps.store, deps.spool, line, deps.now(), deps.event_retention_days)
 
 
 def run_erase(deps: Deps, line: InvocationLine) -> None:
@@ -173,6 +188,7 @@ def run_summary(period: Period, deps: Deps, line: InvocationLine) -> None:
 JOBS: Final[Mapping[str, Callable[[Deps, InvocationLine], None]]] = {
     "fold_pending": run_fold_pending,
     "drain_spool": run_drain,
+    "measure_lag": run_measure_lag,
     "erase": run_erase,
     "build_rollups": run_build_rollups,
     "report_daily": partial(run_summary, Period.DAILY),

@@ -1,5 +1,7 @@
 """Gives an API what the emulator leaves out of it: gateway responses and the answers of CORS preflights.
 
+And takes away what it cannot do: it looks for the key of a usage plan in a header only, not in the authorizer's answer.
+
 MiniStack imports routes and authorizers of an OpenAPI body and drops these two; where an endpoint keeps them, nothing
 happens here. It does honour both when they are set one by one, so they are read from the deployed template and set
 that way: what callers see locally is what `template.yaml` says.
@@ -22,7 +24,32 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def complete_gateway(cloudformation: Any, apigateway: Any, stack_name: str, api_id: str, stage: str) -> bool:
-    """Set what the endpoint dropped and deploy it. Return whether that was needed."""
+    """Set what the endpoint dropped, lift what it cannot meet, and deploy it. Return whether that was needed."""
+    was_lifted = _lift_key_requirement(apigateway, api_id)
+    was_completed = _set_what_was_dropped(cloudformation, apigateway, stack_name, api_id)
+    if was_lifted or was_completed:
+        apigateway.create_deployment(restApiId=api_id, stageName=stage)
+    return was_lifted or was_completed
+
+
+def _lift_key_requirement(apigateway: Any, api_id: str) -> bool:
+    """No usage plan counts requests here; the stage's own limits and the function's cap per key hold as on AWS."""
+    lifted = [
+        apigateway.update_method(
+            restApiId=api_id,
+            resourceId=resource["id"],
+            httpMethod=name,
+            # Emulators keep the text as it comes: "" is what all of them take for false.
+            patchOperations=[{"op": "replace", "path": "/apiKeyRequired", "value": ""}],
+        )
+        for resource in apigateway.get_resources(restApiId=api_id, limit=500, embed=["methods"])["items"]
+        for name, method in resource.get("resourceMethods", {}).items()
+        if method.get("apiKeyRequired")
+    ]
+    return bool(lifted)
+
+
+def _set_what_was_dropped(cloudformation: Any, apigateway: Any, stack_name: str, api_id: str) -> bool:
     present = apigateway.get_gateway_response(restApiId=api_id, responseType=TELLTALE_RESPONSE)
     if not present.get("defaultResponse", False):
         return False
@@ -32,7 +59,6 @@ def complete_gateway(cloudformation: Any, apigateway: Any, stack_name: str, api_
     for name, response in body["x-amazon-apigateway-gateway-responses"].items():
         apigateway.put_gateway_response(restApiId=api_id, responseType=name, **response)
     _answer_preflights(apigateway, api_id, body["paths"])
-    apigateway.create_deployment(restApiId=api_id, stageName=stage)
     return True
 
 

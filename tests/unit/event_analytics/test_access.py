@@ -94,3 +94,18 @@ def test_lets_through_who_has_the_scope_or_may_everything(scopes: set[str]) -> N
 )
 def test_takes_the_authorizers_word_only_where_ours_ran(context: dict[str, str] | None, caller: Caller | None) -> None:
     assert caller_of_authorizer(context) == caller
+
+
+def test_an_unknown_id_is_compared_as_long_as_a_wrong_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr("event_analytics.access.hmac.compare_digest", compare)
+    for key in (mint_key("k1", b"\2" * 32), mint_key("nobody", b"\2" * 32), "nonsense"):
+        with pytest.raises(Refused):
+            identify(f"Bearer {key}", a_ring(), NOW)
+
+    assert compared == [(64, 64)] * 3

@@ -129,7 +129,7 @@ def test_an_event_that_is_not_there_says_why_and_when_to_ask_again(
     deps: app.Deps, rows: list[dict[str, Any]], reason: str, status: int, retry_after: int | None
 ) -> None:
     with pytest.raises(Refused) as refused:
-        ask("event", deps, rows, path_parameters={"id": UUID7})
+        ask("event", deps, rows, rows, path_parameters={"id": UUID7})
 
     assert (str(refused.value.reason), refused.value.status) == (reason, status)
     assert refused.value.retry_after_seconds == retry_after
@@ -167,8 +167,10 @@ def test_all_queries_of_an_answer_share_its_time(deps: Any, clock: Clock) -> Non
 
 
 def test_a_deleted_event_is_not_waited_for(deps: Any, clock: Clock) -> None:
+    deleted = [{**ROW, "is_deleted": 1}]
+
     with pytest.raises(Refused):
-        ask("event", deps, [{**ROW, "is_deleted": 1}], path_parameters={"id": UUID7}, query={"wait_ms": "5000"})
+        ask("event", deps, deleted, deleted, path_parameters={"id": UUID7}, query={"wait_ms": "5000"})
 
     assert clock.sleeps == 0
 
@@ -193,6 +195,19 @@ def test_rows_come_as_csv_to_who_accepts_it(deps: app.Deps, accept: str) -> None
             "conversation_metadata": "",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("accept", "shown"),
+    [("text/csv", "=1+1"), ("text/csv; formulas=escaped", "'=1+1"), ("text/csv;q=1;Formulas=Escaped, */*", "'=1+1")],
+)
+def test_texts_are_no_formulas_for_who_opens_them_in_a_spreadsheet(deps: app.Deps, accept: str, shown: str) -> None:
+    row = {**ROW, "user_id": "=1+1", "error": "a=b", "latency_ms": -3.5}
+    answer = call("events", deps, [KEY, KEY], [row], query={"limit": "1"}, headers={"accept": accept})
+
+    (cells,) = csv.DictReader(io.StringIO(answer.body.decode()))
+    assert (cells["user_id"], cells["error"], cells["latency_ms"]) == (shown, "a=b", "-3.5")
+    assert ("formulas=escaped" in answer.headers["Content-Type"]) is shown.startswith("'")
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", "application/json, text/csv", "text/html"])

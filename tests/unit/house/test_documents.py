@@ -19,6 +19,10 @@ DOCUMENTED_SETTINGS = set(
     re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text("utf-8"), re.MULTILINE)
 )
 README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = sorted(
+    file.relative_to(ROOT)
+    for file in [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "sdk/python/README.md", *ROOT.glob("docs/**/*.md")]
+)
 # Library -> the module of ours that uses it; a test module for what only tests use.
 LIBRARIES = {
     "aws_lambda_powertools": "event_analytics.observability",
@@ -63,6 +67,7 @@ def test_a_function_names_all_settings_it_misses_at_once() -> None:
         "ReportSettings",
         "ReplaySettings",
         "AdminSettings",
+        "SetupSettings",
     ],
 )
 def test_a_function_takes_what_it_is_given(name: str) -> None:
@@ -88,9 +93,11 @@ def test_every_module_of_the_readme_runs(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("document", sorted({*re.findall(r"\]\(([\w./-]+)\)", README)}))
-def test_every_link_of_the_readme_leads_somewhere(document: str) -> None:
-    assert (ROOT / document).exists()
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", (ROOT / document).read_text("utf-8"))
+
+    assert [link for link in links if not (ROOT / document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -16,17 +16,20 @@ APPS = sorted((ROOT / "functions").glob("*/app.py"))
 
 # Standard library modules that reach outside the process.
 OUTSIDE = {"http", "os", "shutil", "socket", "subprocess", "time", "urllib"}
-PURE_THIRD_PARTY = {"msgspec"}
+PURE_THIRD_PARTY = {"isal", "msgspec"}
 ADAPTER_LIBRARIES = {
+    "alb_door": {"chalice", "http", "urllib"},
     "aws_session": {"boto3", "localstack_client", "urllib"},
     "chalice_http": {"chalice"},
     "clickhouse_event_store": {"clickhouse_connect", "msgspec"},
     "clickhouse_schema": set(),
     "dashboard_files": set(),
+    "kafka_bulk": {"kafka"},
     "kafka_event_log": {"kafka", "time"},
     "kafka_topic_offsets": {"kafka", "time"},
+    "kafka_topics": {"kafka"},
     "s3_object_store": {"boto3", "botocore"},
-    "secrets_manager": {"aws_lambda_powertools"},
+    "secrets_manager": {"aws_lambda_powertools", "time"},
     "sns_notices": {"boto3"},
     "valkey_answer_cache": {"time", "valkey"},
 }

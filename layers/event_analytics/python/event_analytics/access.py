@@ -18,6 +18,8 @@ SCOPES: Final = ("write", "read", "admin")
 KEY_PREFIX: Final = "tally"
 _KEY_PARTS: Final = 3
 _BEARER: Final = "bearer "
+_NO_HASH: Final = "-" * hashlib.sha256().digest_size * 2
+_USAGE: Final = "usage plan"
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -30,10 +32,13 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
 
 class KeyRing(msgspec.Struct, frozen=True):
-    """The secret: the HMAC key and all key records."""
+    """The secret: the HMAC key and all key records. Its text in a log or a traceback shows the ids only."""
 
     hmac_key: str
     keys: tuple[KeyRecord, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"KeyRing(ids={[record.id for record in self.keys]})"
 
 
 class Caller(NamedTuple):
@@ -73,15 +78,20 @@ def identify(authorization: str | None, ring: KeyRing, now: datetime) -> Caller:
             these to nobody.
     """
     if not authorization or not authorization.lower().startswith(_BEARER):
-        raise Refused(Reason.KEY_MISSING, "send the header Authorization: Bearer <key>")
+        raise Refused(Reason.KEY_MISSING, "send the header Authorization: Bearer KEY")
     key = authorization[len(_BEARER) :].strip()
     key_id = _id_of(key)
     record = next((record for record in ring.keys if record.id == key_id), None)
-    expected = record.hash if record else ""
+    expected = record.hash if record else _NO_HASH  # as long as any: an unknown id takes as long as a wrong key
     is_same = hmac.compare_digest(_hash(key, ring.hmac_key), expected)
     if record is None or not is_same or (record.expires_at and record.expires_at <= now.astimezone(UTC)):
         raise Refused(Reason.KEY_INVALID, "the key is not valid")
     return Caller(record.id, frozenset(record.scopes))
+
+
+def usage_identifier(ring: KeyRing, key_id: str) -> str:
+    """Under which name a usage plan of API Gateway counts a key: tells nothing of the key, and nobody can guess it."""
+    return _hash(f"{_USAGE} {key_id}", ring.hmac_key)
 
 
 def caller_of_authorizer(context: Mapping[str, Any] | None) -> Caller | None:

@@ -7,15 +7,16 @@ keeps two lives of a topic that restarted at offset 0 apart. Date and hour are U
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 RAW_PREFIX: Final = "raw/v1/"
 HASH_BYTES: Final = 4
 
 _KEY: Final = re.compile(
-    r"raw/v1/topic=(?P<topic>[\w.-]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/partition=(?P<partition>\d+)"
-    r"/epoch=(?P<epoch>[\w.-]+)/(?P<first>\d+)-(?P<last>\d+)-(?P<digest>[0-9a-f]{8})\.jsonl\.gz"
+    r"raw/v1/topic=(?P<topic>[\w.-]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>[01]\d|2[0-3])"
+    r"/partition=(?P<partition>\d+)/epoch=(?P<epoch>[\w.-]+)/(?P<first>\d+)-(?P<last>\d+)-(?P<digest>[0-9a-f]{8})\.jsonl\.gz",
+    re.ASCII,
 )
 
 
@@ -42,9 +43,9 @@ def key_of(key: ArchiveKey) -> str:
 def parse_key(name: str) -> ArchiveKey | None:
     """What the name says; None for an object that is no archived batch."""
     match = _KEY.fullmatch(name)
-    if match is None:
+    hour = _hour_in(match) if match else None
+    if match is None or hour is None:
         return None
-    hour = datetime.strptime(match["date"], "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(hours=int(match["hour"]))
     return ArchiveKey(
         match["topic"],
         hour,
@@ -54,6 +55,13 @@ def parse_key(name: str) -> ArchiveKey | None:
         int(match["last"]),
         match["digest"],
     )
+
+
+def _hour_in(match: re.Match[str]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{match['date']}T{match['hour']}:00:00+00:00")
+    except ValueError:  # a day that no month has
+        return None
 
 
 def hour_of(timestamp_ms: int) -> datetime:

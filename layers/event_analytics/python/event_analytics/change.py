@@ -5,7 +5,7 @@ redelivery and replay keeps, so the log of changes is a set. The encoded form is
 on `event-changes` and the row of the table of that name; `change_id` comes first, which tells it from an event.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -45,7 +45,10 @@ class Change(msgspec.Struct, omit_defaults=True):
 
 
 class StoredChange(msgspec.Struct):
-    """The fields of an encoded change that loading relies on; types are checked, the rest is passed through."""
+    """The fields of an encoded change that loading relies on; types are checked, the rest is passed through.
+
+    `v`: as in `StoredEvent`.
+    """
 
     change_id: UUID
     id: UUID
@@ -61,6 +64,7 @@ class StoredChange(msgspec.Struct):
     patch: dict[str, Any] | str | None = None
     input_embeddings_base64: str = ""
     output_embeddings_base64: str = ""
+    v: Literal[1] = 1
 
 
 CHANGE_COLUMNS: Final = Change.__struct_fields__

@@ -32,7 +32,8 @@ _TOPIC_COPY_BYTES_MAX: Final = 900_000  # Kafka's default is 1 MiB, and base64 m
 _TOPIC_COPY_KEY_BYTES_MAX: Final = 10_000  # our keys have 128 characters; other producers may do as they like
 _NAME: Final = re.compile(
     r"(?P<prefix>dead-letters(-redriven)?/v1/)topic=(?P<topic>[\w.-]+)/partition=(?P<partition>\d+)"
-    r"/epoch=(?P<epoch>[\w.-]+)/(?P<offset>\d+)-(?P<digest>[0-9a-f]{8})\.json"
+    r"/epoch=(?P<epoch>[\w.-]+)/(?P<offset>\d+)-(?P<digest>[0-9a-f]{8})\.json",
+    re.ASCII,
 )
 
 

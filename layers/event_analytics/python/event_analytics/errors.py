@@ -24,6 +24,7 @@ class Reason(StrEnum):
     KEY_INVALID = "key_invalid"
     SCOPE_MISSING = "scope_missing"
     THROTTLED = "throttled"
+    QUOTA_EXCEEDED = "quota_exceeded"
     UNSUPPORTED_CONTENT_TYPE = "unsupported_content_type"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     BODY_UNREADABLE = "body_unreadable"
@@ -85,6 +86,7 @@ _STATUS_BY_REASON: Final = {
     Reason.KEY_INVALID: 403,
     Reason.SCOPE_MISSING: 403,
     Reason.THROTTLED: 429,
+    Reason.QUOTA_EXCEEDED: 429,
     Reason.UNSUPPORTED_CONTENT_TYPE: 415,
     Reason.UNSUPPORTED_ENCODING: 415,
     Reason.BODY_TOO_LARGE: 413,
@@ -118,13 +120,19 @@ class TallystreamError(Exception):
 
 
 class Refused(TallystreamError):  # noqa: N818 - it is an answer, not a failure
-    """One request or one event is refused. `field` names the field at fault where one is."""
+    """One request or one event is refused. `field` names the field at fault where one is.
 
-    def __init__(self, reason: Reason, message: str, field: str | None = None) -> None:
+    `retry_after_seconds`: where the refuser knows when to ask again better than the reason does.
+    """
+
+    def __init__(
+        self, reason: Reason, message: str, field: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
+        self._retry_after_seconds = retry_after_seconds
 
     @property
     def status(self) -> int:
@@ -134,7 +142,7 @@ class Refused(TallystreamError):  # noqa: N818 - it is an answer, not a failure
     @property
     def retry_after_seconds(self) -> int | None:
         """When to ask again; None if that changes nothing."""
-        return _RETRY_AFTER_SECONDS.get(self.reason)
+        return self._retry_after_seconds or _RETRY_AFTER_SECONDS.get(self.reason)
 
 
 class Unavailable(TallystreamError):  # noqa: N818 - as above

@@ -5,7 +5,7 @@ reads, so that an event is encoded once. `schema/event.v1.json` is the same cont
 """
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -45,8 +45,11 @@ class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     conversation_metadata: msgspec.Raw = NO_JSON
 
 
-class StoredEvent(msgspec.Struct):
-    """The fields of an encoded event that loading and archiving rely on; the rest is passed through unread."""
+class StoredEvent(msgspec.Struct, gc=False):
+    """The fields of an encoded event that loading and archiving rely on; the rest is passed through unread.
+
+    `v`: version of the encoded form. Version 1 does not write it; a later one is refused by name, never misread.
+    """
 
     id: UUID
     event_name: str
@@ -60,6 +63,7 @@ class StoredEvent(msgspec.Struct):
     output: str | None = None
     input_embeddings: str | None = None
     output_embeddings: str | None = None
+    v: Literal[1] = 1
 
 
 ALIASES: Final = {

@@ -105,7 +105,8 @@ class Difference(NamedTuple):
 class Report(msgspec.Struct):
     """What a check found. `resolved`: ids sent with several keys of which the first accepted rightly counts.
 
-    `undecodable`: archived records that hold no event or change. `erased`: archived records and rows about to go.
+    `undecodable`: archived records that hold no event or change. `duplicates`: archived creates that repeat an id, and
+    count once. `erased`: archived records and rows about to go.
     `unreadable`: names of damaged objects, whose records the check could not see: what they hold seems extra.
     """
 
@@ -118,6 +119,7 @@ class Report(msgspec.Struct):
     conflicting: int = 0
     resolved: int = 0
     undecodable: int = 0
+    duplicates: int = 0
     erased: int = 0
     unreadable: list[str] = []
     listed: list[Difference] = []
@@ -189,12 +191,12 @@ def read_change(record: KafkaRecord) -> ArchivedChange | None:
 
 def compile_rows(ids: Sequence[UUID]) -> Statement:
     """The newest row per key of each id, as `group_rows` reads them."""
-    return Statement(_ROWS_OF_IDS, {"ids": pack_ids(ids)})
+    return Statement(_ROWS_OF_IDS, pack_ids(ids))
 
 
 def compile_changes(ids: Sequence[UUID]) -> Statement:
     """The logged changes of the ids: rows {change_id}."""
-    return Statement(_CHANGES_OF_IDS, {"ids": pack_ids(ids)})
+    return Statement(_CHANGES_OF_IDS, pack_ids(ids))
 
 
 def compile_count(span: Span, *, is_changes: bool) -> Statement:

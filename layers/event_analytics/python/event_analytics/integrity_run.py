@@ -38,6 +38,7 @@ from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.ports import EventStore, ObjectStore
 from event_analytics.replay import Pass
 from event_analytics.replay_state import Position
+from event_analytics.retention import floor_of
 from event_analytics.routing import EVENT_CHANGES_TOPIC, EVENTS_TOPIC
 
 _HOUR: Final = timedelta(hours=1)
@@ -55,20 +56,24 @@ class Line(Protocol):
         """Add counts, which become metrics."""
 
 
-def run_verify(store: EventStore, objects: ObjectStore, line: Line, now: float) -> Report:
+def run_verify(
+    store: EventStore, objects: ObjectStore, line: Line, now: float, event_retention_days: int = 0
+) -> Report:
     """The job: check the previous full hour of acceptance, count what differs, settle up to 10,000 ids in conflict.
 
     `now`: Unix seconds. The hour must have been loaded and archived: run it minutes after the hour's end. A record that
     is still under way then is counted as missing or extra.
     """
     end = datetime.fromtimestamp(now // 3_600 * 3_600, tz=UTC)
-    report = check_window(store, objects, end - _HOUR, end, FOLD_IDS_MAX)
+    floor = floor_of(end, event_retention_days)
+    report = check_window(store, objects, end - _HOUR, end, FOLD_IDS_MAX, event_floor=floor)
     settled = settle_ids(store, report.ids(Kind.CONFLICTING))
     line.count(
         missing_events=report.missing,
         extra_events=report.extra,
         conflicting_events=report.conflicting,
         settled_conflicts=settled,
+        duplicate_events=report.duplicates,
         unreadable_objects=len(report.unreadable),
     )
     if not report.is_clean:
@@ -80,9 +85,17 @@ def run_verify(store: EventStore, objects: ObjectStore, line: Line, now: float) 
 
 
 def check_window(
-    store: EventStore, objects: ObjectStore, start: datetime, end: datetime, listed_max: int = LISTED_MAX
+    store: EventStore,
+    objects: ObjectStore,
+    start: datetime,
+    end: datetime,
+    listed_max: int = LISTED_MAX,
+    *,
+    event_floor: datetime | None = None,
 ) -> Report:
     """What differs of all that was accepted from `start` until before `end`, whole milliseconds.
+
+    `event_floor`: events of an earlier time may be gone, and may not.
 
     Raises:
         StoreUnavailable, Refused, and what the object store raises: nothing is known then.
@@ -90,7 +103,7 @@ def check_window(
     report = Report(start, end)
     erased = ErasureIndex().read(objects)
     for hour_start, hour_end in _hours_of(start, end):
-        _EventsCheck(store, report, listed_max, erased).run(objects, hour_start, hour_end)
+        _EventsCheck(store, report, listed_max, erased, event_floor).run(objects, hour_start, hour_end)
         _ChangesCheck(store, report, listed_max, erased).run(objects, hour_start, hour_end)
     return report
 
@@ -121,7 +134,10 @@ def _span_of(start: datetime, end: datetime) -> Span:
 class _EventsCheck:
     """One hour's creates against `events`."""
 
-    def __init__(self, store: EventStore, report: Report, listed_max: int, erased: Erased) -> None:
+    def __init__(
+        self, store: EventStore, report: Report, listed_max: int, erased: Erased, floor: datetime | None
+    ) -> None:
+        self._floor_ms = (floor - _UNIX) // _MILLISECOND if floor else 0
         self._store = store
         self._report = report
         self._listed_max = listed_max
@@ -138,6 +154,9 @@ class _EventsCheck:
             creates = [create for record in records if (create := read_create(record)) is not None]
             self._report.undecodable += len(records) - len(creates)
             self._report.archived_events += len(creates)
+            expired = [create for create in creates if create.fields.timestamp_ms < self._floor_ms]
+            self._archived.update(create.id.bytes for create in expired)
+            creates = [create for create in creates if create.fields.timestamp_ms >= self._floor_ms]
             for first in range(0, len(creates), FOLD_IDS_MAX):
                 self._compare(creates[first : first + FOLD_IDS_MAX])
         self._find_extra(_span_of(start, end))
@@ -146,8 +165,10 @@ class _EventsCheck:
         statement = compile_rows(list({create.id for create in creates}))
         rows = group_rows(self._store.select(statement.sql, statement.parameters))
         for identifier, group in groupby(sorted(creates), key=lambda create: create.id):
+            same = list(group)
+            self._report.duplicates += len(same) - (identifier.bytes not in self._archived)
             self._archived.add(identifier.bytes)
-            self._judge(identifier, list(group), rows)
+            self._judge(identifier, same, rows)
 
     def _judge(self, identifier: UUID, creates: list[ArchivedCreate], rows: dict) -> None:  # type: ignore[type-arg]
         stored = rows.get(identifier, [])

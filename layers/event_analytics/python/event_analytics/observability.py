@@ -5,24 +5,28 @@ Powertools writes both; the line of an invocation that fails carries the error. 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
+from event_analytics.metrics import REJECTED_PREFIX, is_metric, unit_of
 from event_analytics.settings import ObservabilitySettings
 
-_DETAIL_CHARACTERS_MAX: Final = 500  # of an error's text: it may quote the data
+DETAIL_CHARACTERS_MAX: Final = 500  # of an error's text: it may quote the data
 
 
 class InvocationLine:
-    """What one invocation reports. Names are those of `docs/glossary.md`."""
+    """What one invocation reports. Names are those of `docs/glossary.md`.
+
+    `audit`: who did what and when, of an operator's call; empty of any other.
+    """
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
+        self.audit: dict[str, Any] = {}
         self.counts: dict[str, float] = {}
 
     def note(self, **fields: Any) -> None:
@@ -30,9 +34,14 @@ class InvocationLine:
         self.fields.update(fields)
 
     def count(self, **counts: float) -> None:
-        """Add counts to the line; each is also a metric."""
+        """Add counts to the line; those of `metrics` are also metrics."""
         for name, value in counts.items():
             self.counts[name] = self.counts.get(name, 0) + value
+
+    def count_reasons(self, reasons: Iterable[str]) -> None:
+        """Count what was refused, by the reason's name."""
+        for reason in reasons:
+            self.count(**{f"{REJECTED_PREFIX}{reason}": 1})
 
 
 class Telemetry:
@@ -59,27 +68,20 @@ class Telemetry:
         try:
             yield line
         except Exception as error:
-            line.note(error=type(error).__name__, error_detail=str(error)[:_DETAIL_CHARACTERS_MAX])
+            line.note(error=type(error).__name__, error_detail=str(error)[:DETAIL_CHARACTERS_MAX])
             self._write(line, started, failed=True)
             raise
         self._write(line, started, failed=False)
 
     def _write(self, line: InvocationLine, started: float, *, failed: bool) -> None:
         elapsed_ms = round((time.perf_counter() - started) * 1_000, 3)
+        counts = {**line.counts, "elapsed_ms": elapsed_ms, "failed_invocations": int(failed)}
         self._metrics.add_dimension("function", self._function)
-        self._metrics.add_metric("elapsed_ms", MetricUnit.Milliseconds, elapsed_ms)
-        self._metrics.add_metric("failed_invocations", MetricUnit.Count, int(failed))
-        for name, value in line.counts.items():
-            self._metrics.add_metric(name, MetricUnit.Count, value)
+        for name in filter(is_metric, counts):
+            self._metrics.add_metric(name, unit_of(name).value, counts[name])
         embedded = self._metrics.serialize_metric_set()
         self._metrics.clear_metrics()
-        extra = {
-            **line.fields,
-            **embedded,
-            **line.counts,
-            "elapsed_ms": elapsed_ms,
-            "failed_invocations": int(failed),
-        }
+        extra = {**line.fields, **embedded, **counts, **({"audit": line.audit} if line.audit else {})}
         extra.pop("service", None)  # the logger writes it
         write = self._logger.error if failed else self._logger.info
         write("invocation failed" if failed else "invocation", extra=extra)

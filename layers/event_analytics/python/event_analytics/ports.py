@@ -182,6 +182,10 @@ class KeySource(Protocol):
         """JSON text of the secret, at most a minute old."""
         ...
 
+    def reread(self) -> str:
+        """The same, at most a few seconds old: for a key that the older text does not know."""
+        ...
+
 
 class AnswerCache(Protocol):
     """Answers kept for a short time, shared by all functions. It never fails: whatever is wrong, it is empty."""

@@ -23,12 +23,16 @@ _HOT_KEYS: Final = 65_536  # keys whose hash is kept: hashing in Python costs 5 
 
 
 class Record(NamedTuple):
-    """One Kafka record to append. `timestamp_ms` is the time of acceptance: archive hours and replays mean it."""
+    """One Kafka record to append. `timestamp_ms` is the time of acceptance: archive hours and replays mean it.
+
+    `traceparent`: the header of that name, where the request brought one (`tracing`).
+    """
 
     topic: str
     key: bytes
     value: bytes
     timestamp_ms: int
+    traceparent: str | None = None
 
 
 def route_event(event: Event, accepted_us: int) -> Record:

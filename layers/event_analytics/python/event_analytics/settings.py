@@ -34,9 +34,19 @@ _VARIABLES: Final = {
     "archive_bucket": _Variable("ARCHIVE_BUCKET"),
     "stream_epoch": _Variable("STREAM_EPOCH"),
     "cors_origin": _Variable("CORS_ORIGIN", ""),
+    "key_bytes_per_second": _Variable("KEY_BYTES_PER_SECOND", "16000000"),
     "erasure_settle_seconds": _Variable("ERASURE_SETTLE_SECONDS", "840"),
     "report_topic_arn": _Variable("REPORT_TOPIC_ARN", ""),
+    "event_retention_days": _Variable("EVENT_RETENTION_DAYS", "0"),
+    "embedding_retention_days": _Variable("EMBEDDING_RETENTION_DAYS", "0"),
+    "change_retention_days": _Variable("CHANGE_RETENTION_DAYS", "0"),
+    "archive_retention_days": _Variable("ARCHIVE_RETENTION_DAYS", "0"),
+    "clickhouse_form": _Variable("CLICKHOUSE_FORM", "single"),
+    "topic_partitions": _Variable("TOPIC_PARTITIONS", "8"),
+    "topic_retention_hours": _Variable("TOPIC_RETENTION_HOURS", "168"),
+    "topic_min_insync_replicas": _Variable("TOPIC_MIN_INSYNC_REPLICAS", ""),
     "cache_url": _Variable("CACHE_URL", ""),
+    "cache_secret_id": _Variable("CACHE_SECRET_ID", ""),
     "cache_seconds": _Variable("CACHE_SECONDS", "5"),
     "service": _Variable("POWERTOOLS_SERVICE_NAME", SERVICE_DEFAULT),
     "namespace": _Variable("POWERTOOLS_METRICS_NAMESPACE", "Tallystream"),
@@ -69,13 +79,17 @@ class AuthorizerSettings(_FromEnvironment):
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings(_FromEnvironment):
-    """`kafka_security`: plaintext or msk-iam. `archive_bucket`: takes the spool. `cors_origin`: "" allows no origin."""
+    """`kafka_security`: plaintext or msk-iam. `archive_bucket`: takes the spool. `cors_origin`: "" allows no origin.
+
+    `key_bytes_per_second`: what one key may send to one execution environment; "0" sets no limit.
+    """
 
     kafka_bootstrap: str
     kafka_security: str
     keys_secret_id: str
     archive_bucket: str
     cors_origin: str
+    key_bytes_per_second: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ class ReportSettings(_FromEnvironment):
     kafka_security: str
     erasure_settle_seconds: str
     report_topic_arn: str
+    event_retention_days: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +155,9 @@ class QuerySettings(_FromEnvironment):
     kafka_durability: str
     request_encodings: str
     cache_url: str
+    cache_secret_id: str
     cache_seconds: str
+    event_retention_days: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,27 @@ class AdminSettings(_FromEnvironment):
     kafka_security: str
     keys_secret_id: str
     cors_origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetupSettings(_FromEnvironment):
+    """What topics and tables are to be like. `clickhouse_form`: single or replicated.
+
+    Days of retention: 0 is for ever. `topic_min_insync_replicas`: "" leaves it to the brokers.
+    """
+
+    kafka_bootstrap: str
+    kafka_security: str
+    topic_partitions: str
+    topic_retention_hours: str
+    topic_min_insync_replicas: str
+    clickhouse_url: str
+    clickhouse_secret_id: str
+    clickhouse_form: str
+    event_retention_days: str
+    embedding_retention_days: str
+    change_retention_days: str
+    archive_retention_days: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class _Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     timestamp_ms: int
     value: str | None = None
     value_base64: str | None = None
+    traceparent: str | None = None
 
 
 def spool_name(accepted_us: int, request_id: str) -> str:
@@ -83,6 +84,7 @@ def _line_of(record: Record) -> _Line:
         timestamp_ms=record.timestamp_ms,
         value=value,
         value_base64=value_base64,
+        traceparent=record.traceparent,
     )
 
 
@@ -112,7 +114,11 @@ def decode_spool(body: bytes) -> list[Record]:
 def _record_of(encoded: bytes) -> Record:
     line = msgspec.json.decode(encoded, type=_Line)
     return Record(
-        line.topic, _bytes_of(line.key, line.key_base64), _bytes_of(line.value, line.value_base64), line.timestamp_ms
+        line.topic,
+        _bytes_of(line.key, line.key_base64),
+        _bytes_of(line.value, line.value_base64),
+        line.timestamp_ms,
+        line.traceparent,
     )
 
 

@@ -18,8 +18,9 @@ from event_analytics.http_exchange import (
     answer_unavailable,
     read_request,
 )
-from event_analytics.observability import InvocationLine
+from event_analytics.observability import DETAIL_CHARACTERS_MAX, InvocationLine
 
+REFUSED, FAILED = 400, 500  # the first status of each kind
 # Chalice's own check would answer in its own words; `decode.media_type_of` decides.
 ANY_CONTENT_TYPE = ["*/*"]
 
@@ -36,14 +37,22 @@ def answering(app: Chalice, handle: Callable[[Request], Answer], line: Invocatio
         answer = handle(request)
     except Refused as refused:
         line.note(reason=str(refused.reason), field=refused.field)
+        line.count_reasons([refused.reason])
         answer = answer_refused(refused)
     except Unavailable as unavailable:
-        line.note(reason=str(unavailable.reason), error_detail=str(unavailable))
+        line.note(reason=str(unavailable.reason), error_detail=str(unavailable)[:DETAIL_CHARACTERS_MAX])
         answer = answer_unavailable(unavailable)
     except Exception as error:  # noqa: BLE001 - the last line before the gateway's own words
-        line.note(reason=str(Reason.INTERNAL_ERROR), error=type(error).__name__, error_detail=str(error))
+        line.note(
+            reason=str(Reason.INTERNAL_ERROR),
+            error=type(error).__name__,
+            error_detail=str(error)[:DETAIL_CHARACTERS_MAX],
+        )
         answer = answer_failed()
     line.note(route=request.route, status=answer.status)
+    line.count(
+        refused_requests=int(REFUSED <= answer.status < FAILED), unavailable_requests=int(answer.status >= FAILED)
+    )
     return _response_of(answer, cors_origin)
 
 

@@ -22,9 +22,10 @@ _T = TypeVar("_T")
 class ValkeyAnswerCache:
     """One connection pool, opened at the first use and kept between invocations. `url`: `redis://` or `rediss://`."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic, password: str | None = None) -> None:
         self._client = Valkey.from_url(
             url.replace("redis", "valkey", 1) if url.startswith("redis") else url,
+            password=password,
             socket_connect_timeout=_SECONDS_MAX,
             socket_timeout=_SECONDS_MAX,
             retry=Retry(NoBackoff(), 0),

@@ -28,6 +28,7 @@ _OF_EVERY_KEYED: Final = (
     Reason.SCOPE_MISSING,
     Reason.ROUTE_NOT_FOUND,
     Reason.THROTTLED,
+    Reason.QUOTA_EXCEEDED,
     Reason.INTERNAL_ERROR,
 )
 _RETRY_LATER: Final = {429, 503}
