@@ -49,6 +49,9 @@ def read_arguments(arguments: Sequence[str] | None, repository: Path) -> argpars
     parser = argparse.ArgumentParser(prog="make build", description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", default=parameters["PythonRuntime"]["Default"])
     parser.add_argument("--architecture", default=parameters["Architecture"]["Default"])
+    parser.add_argument(
+        "--host", action="store_true", help="for this machine's Python, with which an emulator runs them"
+    )
     parser.add_argument("--output", type=Path, default=repository / OUTPUT)
     return parser.parse_args(arguments)
 
@@ -58,16 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = LocalSettings.from_env()
     given = read_arguments(arguments, settings.repository)
     try:
-        target = LayerTarget.for_lambda(given.runtime, given.architecture)
+        target = (
+            LayerTarget.for_this_host() if given.host else LayerTarget.for_lambda(given.runtime, given.architecture)
+        )
         line = build_for_aws(settings.repository, target, settings.build_cache_dir, given.output)
     except BuildFailed as failure:
         print(f"BuildFailed: {failure}", file=sys.stderr)
         return 1
     print(line)
-    print(
-        "next: sam deploy --guided --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND "
-        f"--parameter-overrides PythonRuntime={given.runtime} Architecture={given.architecture}"
-    )
+    print("next: make deploy STAGE=name ARGS='--built .aws-sam/build/template.yaml', or sam deploy --guided")
     return 0
 
 

@@ -115,7 +115,7 @@ def download(url: str) -> bytes:
         ChromiumMissing: with the server's or the network's own words.
     """
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - npm's registry
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - npm's registry # nosec B310
             size = int(answer.headers.get("Content-Length") or 0)
             print(f"Downloading chromium-{VERSION}.tgz ({size / MEGABYTE:.1f} MB)", flush=True)
             return b"".join(iter(lambda: answer.read(PIECE_BYTES), b""))

@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bucket", help="archive bucket on AWS: output ArchiveBucketName of the stack")
     parser.add_argument("--bootstrap", help="brokers on AWS, host:port[,host:port]")
-    parser.add_argument("--security", default="plaintext", choices=["plaintext", "msk-iam"])
+    parser.add_argument("--security", default="plaintext", choices=["plaintext", "tls", "msk-iam"])
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="one line per letter")
     show = commands.add_parser("show", help="one letter, as JSON")

@@ -59,7 +59,7 @@ def add_place_options(parser: argparse.ArgumentParser, *, with_kafka: bool = Fal
     parser.add_argument("--bucket", help="archive bucket on AWS: output ArchiveBucketName of the stack")
     if with_kafka:
         parser.add_argument("--bootstrap", help="brokers on AWS, host:port[,host:port]")
-        parser.add_argument("--security", default="plaintext", choices=["plaintext", "msk-iam"])
+        parser.add_argument("--security", default="plaintext", choices=["plaintext", "tls", "msk-iam"])
     if with_store:
         parser.add_argument("--clickhouse-url", help="http(s)://host:port/database")
         parser.add_argument("--clickhouse-user")

@@ -17,6 +17,7 @@ import msgspec
 
 from event_analytics.integrity import LISTED_MAX, Difference, Kind, Report
 from event_analytics.integrity_run import check_window
+from event_analytics.retention import floor_of
 from scripts.archive import read_instant
 from scripts.failures import ScriptFailed
 from scripts.places import add_place_options, failing_in_one_line, place_of
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with failing_in_one_line():
             place = place_of(given)
             with place.objects() as objects:
-                report = check_window(place.store(), objects, given.start, given.end, given.list)
+                floor = floor_of(given.end, given.event_retention_days)
+                report = check_window(place.store(), objects, given.start, given.end, given.list, event_floor=floor)
     except ScriptFailed as failure:
         print(failure, file=sys.stderr)
         return failure.exit_code
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--end", type=read_instant, required=True, help="accepted before")
     parser.add_argument("--list", type=int, default=LISTED_MAX, metavar="N", help="name up to N ids of each kind")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--event-retention-days", type=int, default=0, metavar="N", help="parameter EventRetentionDays of the stack"
+    )
     return parser
 
 

@@ -170,6 +170,9 @@ class FakeKeySource:
     def read(self) -> str:
         return self.secret
 
+    def reread(self) -> str:
+        return self.secret
+
 
 class FakeAnswerCache:
     """Keeps values by key and their time to live; `is_down`: knows nothing and keeps nothing."""

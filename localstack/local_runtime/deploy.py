@@ -27,7 +27,7 @@ __all__ = ["DeployFailed", "DeployedStack", "StackSettings", "deploy", "local_pa
 
 ARTIFACTS_BUCKET = "tallystream-artifacts"
 ARCHIVE_BUCKET_PARAMETER = "ExistingArchiveBucket"
-FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive", "report", "replay", "admin")
+FUNCTIONS = ("authorizer", "ingest", "query", "load", "archive", "report", "replay", "admin", "setup")
 
 
 class AwsSession(Protocol):
@@ -49,6 +49,7 @@ class StackSettings:
     stage: str = "v1"
     load_window_seconds: int = 1
     archive_window_seconds: int = 2  # on AWS 30: here a person waits for the first object
+    is_bundled: bool = False  # where layers are kept and not used
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,17 +65,26 @@ class DeployedStack:
 
 
 def deploy(
-    repository: Path, endpoint_url: str, session: AwsSession, settings: StackSettings, cache_dir: Path
+    repository: Path,
+    endpoint_url: str,
+    session: AwsSession,
+    settings: StackSettings,
+    cache_dir: Path,
+    *,
+    target: LayerTarget | None = None,
 ) -> DeployedStack:
     """Bring the stack on the endpoint to the state of this checkout and return where it answers.
+
+    `target`: what the functions run on; None for this interpreter.
 
     Raises:
         BuildFailed: the third-party layer could not be built.
         DeployFailed: CloudFormation refused; the message names each failed resource with its reason.
     """
-    target = LayerTarget.for_this_host()
+    target = target or LayerTarget.for_this_host()
     layer = build_third_party_layer(repository / "layers/third_party/requirements.txt", target, cache_dir)
-    template = package_template(repository, layer, session.client("s3"), ARTIFACTS_BUCKET)
+    s3 = session.client("s3")
+    template = package_template(repository, layer, s3, ARTIFACTS_BUCKET, is_bundled=settings.is_bundled)
     cloudformation = session.client("cloudformation")
     parameters = local_parameters(settings, target)
     parameters[ARCHIVE_BUCKET_PARAMETER] = _find_archive_bucket(session, cloudformation, settings.stack_name)
@@ -107,6 +117,7 @@ def local_parameters(settings: StackSettings, target: LayerTarget) -> dict[str, 
         # One machine is the limit here, not a bill: a load test must meet the machine's.
         "ThrottleRate": "10000",
         "ThrottleBurst": "10000",
+        "KeyBytesPerSecond": "0",
     }
 
 

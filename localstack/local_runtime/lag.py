@@ -25,6 +25,11 @@ def read_lag_now(status_url: str) -> dict[str, int | None]:
     return {mapping["name"]: mapping["lag"] for mapping in _read(status_url, "/lag", LAG_TIMEOUT_SECONDS)}
 
 
+def read_committed(status_url: str) -> dict[str, int]:
+    """Return records delivered since the trigger started, by mapping. Empty when no trigger answers."""
+    return {mapping["name"]: mapping["committed"] for mapping in _read_mappings(status_url)}
+
+
 def describe_mappings(status_url: str) -> list[str]:
     """Return a table for people, one line per mapping with its lag and counts; empty when no trigger answers."""
     mappings = _read_mappings(status_url)

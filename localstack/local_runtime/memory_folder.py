@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - folders of our own are made in it
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - folders of our own are made in it # nosec B108
 FREE_BYTES_MIN = 6 * 1024**3  # the tests in parallel and a chaos run each need up to a third
 
 

@@ -33,7 +33,7 @@ _TemplateLoader.add_multi_constructor("!", _construct_tag)
 def read_template(path: Path) -> dict[str, Any]:
     """Return the template; `!Ref X` reads as {"Ref": "X"}, `!If [...]` as {"Fn::If": [...]}."""
     with path.open(encoding="utf-8") as stream:
-        document = yaml.load(stream, Loader=_TemplateLoader)  # noqa: S506 - a subclass of SafeLoader
+        document = yaml.load(stream, Loader=_TemplateLoader)  # noqa: S506 - a subclass of SafeLoader # nosec B506
     if not isinstance(document, dict) or "Resources" not in document:
         raise ValueError(f"{path} is no CloudFormation template")
     return document

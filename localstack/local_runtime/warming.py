@@ -18,13 +18,14 @@ class FunctionBroken(Exception):  # noqa: N818 - names the state
 
 
 def warm_up(lambda_client: Any, function_names: Mapping[str, str]) -> None:
-    """Return once every function has run. `function_names`: folder of the function -> its name at the endpoint.
+    """Return once every function that people wait for has run. `function_names`: folder -> its name at the endpoint.
 
     Raises:
         FunctionBroken: with what the function said.
     """
-    with ThreadPoolExecutor(max_workers=len(function_names)) as pool:
-        list(pool.map(lambda role: _invoke(lambda_client, function_names[role], IDLE_EVENTS[role]), function_names))
+    roles = [role for role in function_names if role in IDLE_EVENTS]
+    with ThreadPoolExecutor(max_workers=len(roles)) as pool:
+        list(pool.map(lambda role: _invoke(lambda_client, function_names[role], IDLE_EVENTS[role]), roles))
 
 
 def _invoke(lambda_client: Any, name: str, event: Mapping[str, Any]) -> None:

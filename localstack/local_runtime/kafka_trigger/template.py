@@ -66,7 +66,7 @@ def load_template(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        template = yaml.load(text, Loader=_TemplateLoader)  # noqa: S506 - it is a SafeLoader
+        template = yaml.load(text, Loader=_TemplateLoader)  # noqa: S506 - it is a SafeLoader # nosec B506
     except (OSError, yaml.YAMLError) as error:
         raise MappingRefused(f"template {path} cannot be read: {error}") from error
     if not isinstance(template, dict) or "Resources" not in template:

@@ -125,7 +125,22 @@ def test_an_id_under_two_keys_is_in_conflict_once_and_settled_by_the_job() -> No
     assert (report.start, report.end) == (START, START + HOUR)
     assert line.counts == {
         "missing_events": 0, "extra_events": 0, "conflicting_events": 1, "settled_conflicts": 0,
-        "unreadable_objects": 0,
+        "unreadable_objects": 0, "duplicate_events": 1,
     }  # fmt: skip
     assert line.fields["differing_ids"] == [f"conflicting:events:{UUID(int=0)}"]
     assert ids_in(store.asked[-1][1]) == [str(UUID(int=0))]  # settled, as far as this store can
+
+
+def test_an_event_that_is_not_kept_any_more_is_neither_missing_nor_extra() -> None:
+    removed, left_there, kept = (
+        an_archived_event(1, START_MS, timestamp="2026-01-05T00:00:00Z"),
+        an_archived_event(2, START_MS, timestamp="2026-01-05T00:00:00Z"),
+        an_archived_event(3, START_MS),
+    )
+    objects = archive_of([removed, left_there, kept], [])
+    floor = datetime(2026, 1, 12, tzinfo=UTC)
+
+    report = check_window(StoreOf([left_there], []), objects, START, START + HOUR, event_floor=floor)
+
+    assert (report.missing, report.extra) == (1, 0)
+    assert report.ids(Kind.MISSING) == [UUID(int=3)]

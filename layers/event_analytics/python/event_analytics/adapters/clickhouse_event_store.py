@@ -1,5 +1,6 @@
 """clickhouse-connect as an `EventStore`. `raw_insert` of JSONEachRow is its fastest way in: nothing is re-encoded."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -64,7 +65,7 @@ class _Result(msgspec.Struct):
 class ClickHouseEventStore:
     """One connection pool, opened at the first use and kept between invocations.
 
-    `wait_seconds_max`: for any one answer of ClickHouse.
+    `wait_seconds_max`: for any one answer of ClickHouse. `ca_certificate`: PEM, where no public authority signed it.
     """
 
     def __init__(
@@ -73,10 +74,13 @@ class ClickHouseEventStore:
         user: str | None = None,
         password: str | None = None,
         wait_seconds_max: int = _INSERT_SECONDS_MAX,
+        ca_certificate: str | None = None,
     ) -> None:
         self._url = url
         self._wait_seconds_max = wait_seconds_max
         self._credentials: dict[str, Any] = {"username": user, "password": password or ""} if user else {}
+        if ca_certificate:
+            self._credentials["ca_cert"] = _write_file(ca_certificate)
         self._client: Client | None = None
 
     def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
@@ -144,6 +148,13 @@ class ClickHouseEventStore:
             except (ClickHouseError, OSError) as error:  # whatever its code: no row had been sent yet
                 raise _unavailability_of(error) from error
         return self._client
+
+
+def _write_file(pem: str) -> str:
+    """Path of a file that holds it: the client's TLS reads certificates from files only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(pem)
+    return file.name
 
 
 def _write_failure_of(error: Exception) -> StoreUnavailable | StoreRejected:
