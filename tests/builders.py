@@ -71,7 +71,8 @@ def a_lambda_batch(records: Iterable[KafkaRecord]) -> dict[str, Any]:
 
 def ids_in(parameters: Mapping[str, Any], name: str = "ids") -> list[str]:
     """The ids that a statement was asked with, packed as `id_lists` does it."""
-    numbers = memoryview(base64.urlsafe_b64decode(parameters[name])).cast("Q")
+    packed = parameters[name] + parameters[f"more_{name}"]
+    numbers = memoryview(base64.urlsafe_b64decode(packed)).cast("Q")
     return [str(UUID(int=high << 64 | low)) for high, low in zip(numbers[::2], numbers[1::2], strict=True)]
 
 

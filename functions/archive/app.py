@@ -8,6 +8,7 @@ from typing import Any
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.archive import plan_archive
 from event_analytics.erasure_index import ErasureIndex
+from event_analytics.garbage import collect_rarely
 from event_analytics.kafka_batch import read_records
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import ObjectStore
@@ -44,6 +45,7 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
 
 @lru_cache(maxsize=1)
 def _deps() -> Deps:
+    collect_rarely()
     return Deps.from_settings(ArchiveSettings.from_env())
 
 

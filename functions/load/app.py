@@ -12,12 +12,13 @@ from typing import Any
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
-from event_analytics.adapters.secrets_manager import read_clickhouse_credentials
+from event_analytics.adapters.secrets_manager import read_clickhouse_login
 from event_analytics.change import CHANGE_COLUMNS
 from event_analytics.conflict_settling import settle_conflicts
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.erasure_watch import ErasureWatch
 from event_analytics.folding import fold_changes
+from event_analytics.garbage import collect_rarely
 from event_analytics.giving_up import give_up_refused
 from event_analytics.hour_marks import hours_of, mark_hours
 from event_analytics.isolation import insert_isolated
@@ -34,6 +35,7 @@ from event_analytics.load import (
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import EventStore
 from event_analytics.settings import LoadSettings, ObservabilitySettings
+from event_analytics.tracing import read_traces
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class Deps:
     @classmethod
     def from_settings(cls, settings: LoadSettings) -> "Deps":
         """The real ones."""
-        user, password = read_clickhouse_credentials(settings.clickhouse_secret_id)
+        login = read_clickhouse_login(settings.clickhouse_secret_id)
         log = KafkaEventLog(settings.kafka_bootstrap, settings.kafka_security, "tallystream-load")
         return cls(
-            store=ClickHouseEventStore(settings.clickhouse_url, user, password),
+            store=ClickHouseEventStore(
+                settings.clickhouse_url, login.user, login.password, ca_certificate=login.ca_certificate
+            ),
             dead_letters=DeadLetterWriter(S3ObjectStore(settings.archive_bucket), log),
             epoch=settings.stream_epoch,
             now_us=lambda: time.time_ns() // 1_000,
@@ -65,9 +69,12 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
     Raises:
         StoreUnavailable, LogUnavailable: nothing is acknowledged; the batch comes again.
     """
+    if traces := read_traces(event):
+        line.note(trace_ids=traces)
     records = read_records(event)
     screened = deps.erasures.screen(deps.store, records)
     plan = plan_load(screened.kept)
+    started_us = deps.now_us()
     # Embeddings first: an event that is visible is complete. Changes last: one in the same batch finds its event.
     dead = insert_isolated(deps.store, EMBEDDINGS_TABLE, plan.embedding_rows, deps.epoch, EMBEDDINGS_COLUMNS)
     event_rows = without(plan.event_rows, dead)
@@ -78,6 +85,7 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
     dead_changes = insert_isolated(deps.store, CHANGES_TABLE, plan.change_rows, deps.epoch, CHANGE_COLUMNS)
     refused = fold_changes(deps.store, changed_ids(without(plan.change_rows, dead_changes)))
     dead += dead_events + dead_changes + plan.dead
+    line.count(insert_ms=(deps.now_us() - started_us) / 1_000)
     now_ms = deps.now_us() // 1_000
     deps.dead_letters.write(dead, deps.epoch, now_ms)
     unfoldable = give_up_refused(deps.store, deps.dead_letters, refused, now_ms)
@@ -91,11 +99,12 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> None:
         needs_classification=sum(one.needs_classification for one in dead),
     )
     if plan.newest_accepted_us:
-        line.note(freshness_ms=(deps.now_us() - plan.newest_accepted_us) // 1_000)
+        line.count(freshness_ms=(deps.now_us() - plan.newest_accepted_us) // 1_000)
 
 
 @lru_cache(maxsize=1)
 def _deps() -> Deps:
+    collect_rarely()
     return Deps.from_settings(LoadSettings.from_env())
 
 

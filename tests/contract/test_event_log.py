@@ -16,13 +16,16 @@ from event_analytics.routing import EVENTS_TOPIC, Record, partition_of
 from tests.fakes import FakeEventLog
 
 
-@pytest.fixture(params=["fake", "kafka"])
+@pytest.fixture(params=["fake", "kafka", "kafka, each alone"])
 def log(request: pytest.FixtureRequest) -> Iterator[EventLog]:
     if request.param == "fake":
         yield FakeEventLog()
         return
     stack = request.getfixturevalue("stack")
-    adapter = KafkaEventLog(stack.connection.kafka, "plaintext", client_id="contract-test")
+    appends_batches = request.param == "kafka"
+    adapter = KafkaEventLog(
+        stack.connection.kafka, "plaintext", client_id="contract-test", appends_batches=appends_batches
+    )
     yield adapter
     adapter.close()
 

@@ -123,7 +123,7 @@ def run_trigger(servers: str, endpoint_url: str, events: int, mappings: int) -> 
     command += ["--kafka", "tansu", "--endpoint-url", endpoint_url, "--status-port", str(port)]
 
     def read() -> tuple[float, list[dict[str, int]]]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:  # nosec B310
             document = json.load(answer)
         return document["process_cpu_seconds"], document["mappings"]
 

@@ -21,6 +21,7 @@ from local_runtime.kafka_trigger.batching import Lane, Limits, cut_batch, has_ro
 from local_runtime.kafka_trigger.dispatch import Backoff, Dispatcher, Ports, Work
 from local_runtime.kafka_trigger.filters import compile_filters
 from local_runtime.kafka_trigger.intake import Inbox
+from local_runtime.kafka_trigger.pace import Pace
 from local_runtime.kafka_trigger.poller import GapHealingPoller
 from local_runtime.kafka_trigger.pollers import (
     INVOCATIONS_PER_POLLER,
@@ -84,6 +85,7 @@ class MappingRunner(Thread):
             self._enabled.set()
         self._is_at_rest = False
         self._checked = self._probed = 0.0
+        self._pace = Pace(mapping.window_ms)
         self._shaken = time.monotonic()
 
     def stop(self) -> None:
@@ -139,9 +141,13 @@ class MappingRunner(Thread):
         self._rebalance()
         self._unpack(poller)
         self._start_invocations()
-        wait = self._poll_seconds()
-        if self._steer_fetching(poller):
-            self._inbox.put(poller.poll(wait), time.monotonic())
+        wait, pause = self._wait_seconds(), self._pace.seconds_until_due(time.monotonic())
+        if pause:
+            self._settle(min(wait, pause))
+        elif self._steer_fetching(poller):
+            fetched = poller.poll(min(wait, BUSY_POLL_SECONDS) if self._dispatcher.running else wait)
+            self._inbox.put(fetched, time.monotonic())
+            self._pace.note(fetched, time.monotonic())
         else:
             self._settle(wait)
 
@@ -165,11 +171,12 @@ class MappingRunner(Thread):
         for partition in unpacked.begun:
             poller.has_begun(partition)
 
-    def _poll_seconds(self) -> float:
+    def _wait_seconds(self) -> float:
+        """Return how long nothing has to be done but to fetch and to take outcomes in."""
         now = time.monotonic()
         if any(self._inbox.holds(number) and has_room(lane, 0) for number, lane in self._lanes.items()):
             return POLL_SECONDS_MIN
-        waits = [BUSY_POLL_SECONDS if self._dispatcher.running else IDLE_POLL_SECONDS]
+        waits = [IDLE_POLL_SECONDS]
         if self._dispatcher.has_room:
             due = self._dispatcher.seconds_until_due(now)
             ready = [seconds_until_ready(lanes, self._limits, now) for lanes in self._groups]

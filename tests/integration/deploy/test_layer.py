@@ -103,7 +103,9 @@ def test_the_tree_for_sam_deploy_is_complete(tmp_path: Path) -> None:
         for resource in template["Resources"].values()
         if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
     ]
-    assert len(folders) == 10  # eight functions, two layers
+    assert len(folders) == 11  # nine functions, two layers
+    shipped = {path.name for path in (tmp_path / "out/functions/setup/migrations").glob("*.sql")}
+    assert shipped == {path.name for path in (REPOSITORY / "schema/migrations").glob("*.sql")}
     for folder in folders:
         expected = "python" if folder.startswith("layers") else "app.py"
         assert (tmp_path / "out" / folder / expected).exists(), folder

@@ -59,12 +59,12 @@ _REMOVE: Final = tuple(
 
 def compile_change_ids(ids: Sequence[UUID]) -> Statement:
     """The changes of each id in the order in which they apply: rows {id, change_ids}."""
-    return Statement(_NAMES, {"ids": pack_ids(ids)})
+    return Statement(_NAMES, pack_ids(ids))
 
 
 def compile_rows(ids: Sequence[UUID], change_ids: Sequence[UUID]) -> Statement:
     """Rows of these changes of the ids, as `record_of_row` reads them."""
-    return Statement(_ROWS, {"ids": pack_ids(ids), "changes": pack_ids(change_ids)})
+    return Statement(_ROWS, {**pack_ids(ids), **pack_ids(change_ids, "changes")})
 
 
 def compile_expired(ids: Sequence[UUID], before_s: int, after: tuple[UUID, UUID], limit: int) -> Statement:
@@ -72,18 +72,18 @@ def compile_expired(ids: Sequence[UUID], before_s: int, after: tuple[UUID, UUID]
 
     `after`: (id, change_id) of the last one that was read; NO_CHANGE to begin with.
     """
-    parameters = {"ids": pack_ids(ids), "before": before_s, "limit": limit}
+    parameters = {**pack_ids(ids), "before": before_s, "limit": limit}
     return Statement(_EXPIRED, {**parameters, "after_id": str(after[0]), "after_change": str(after[1])})
 
 
 def compile_closing(ids: Sequence[UUID], before_s: int) -> Statement:
     """Takes away the notes that were made before; a change that is sent again is noted again, as if it were new."""
-    return Statement(_CLOSE, {"ids": pack_ids(ids), "before": before_s})
+    return Statement(_CLOSE, {**pack_ids(ids), "before": before_s})
 
 
 def compile_removal(ids: Sequence[UUID], change_ids: Sequence[UUID]) -> list[Statement]:
     """Takes these changes of the ids out of the log, so that the others can be folded."""
-    parameters = {"ids": pack_ids(ids), "changes": pack_ids(change_ids)}
+    parameters = {**pack_ids(ids), **pack_ids(change_ids, "changes")}
     return [Statement(sql, parameters) for sql in _REMOVE]
 
 

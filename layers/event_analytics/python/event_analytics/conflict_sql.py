@@ -16,10 +16,10 @@ from event_analytics.id_lists import IDS_SQL, pack_ids, unpacked
 ROWS_AT_ONCE: Final = 50
 
 _HOUR: Final = "toUnixTimestamp(toStartOfHour(timestamp))"
-# An index that has to read more rows than this is not used: its default of 1,000,000 is 3,900 ids.
-_BY_INDEX: Final = (
-    "max_projection_rows_to_use_projection_index = 1000000000, min_table_rows_to_use_projection_index = 0"
-)
+# A part with fewer rows for each id is read faster without the index of ids: 0.8 of the time at 300 rows for each.
+_INDEX_ROWS_PER_ID_MIN: Final = 512
+# By default an index that has to read over 1,000,000 rows is not used: 3,900 ids.
+_ANY_ROWS_OF_INDEX: Final = "max_projection_rows_to_use_projection_index = 1000000000"
 _NOT_DEDUPLICATED: Final = (
     "insert_deduplicate = 0"  # equal rows may have to come again after a tombstone was taken away
 )
@@ -41,7 +41,6 @@ FROM
 )
 GROUP BY id
 HAVING count() > 1 OR max(newest) > {CREATE_VERSION_MAX}
-SETTINGS {_BY_INDEX}
 """  # noqa: S608 - constants of ours
 
 _ASKED: Final = f"""
@@ -125,8 +124,10 @@ class Revival(NamedTuple):
 
 
 def compile_lookup(ids: Sequence[UUID]) -> Statement:
-    """Ids that stand under several keys or were folded or hidden: rows {id, keys}, as `decide` reads them."""
-    return Statement(_LOOKUP, {"ids": pack_ids(ids)})
+    """Of up to IDS_MAX ids those with several keys, or folded, or hidden: rows {id, keys}, as `decide` reads them."""
+    by_index_from = len(ids) * _INDEX_ROWS_PER_ID_MIN
+    settings = f"SETTINGS min_table_rows_to_use_projection_index = {by_index_from}, {_ANY_ROWS_OF_INDEX}"
+    return Statement(f"{_LOOKUP}{settings}", pack_ids(ids))
 
 
 def compile_hiding(settlement: Settlement) -> list[Statement]:
@@ -156,7 +157,7 @@ def compile_revivals(revived: Sequence[KeyRows]) -> list[Revival]:
 
 def _parameters(rows: Sequence[KeyRows]) -> dict[str, Any]:
     return {
-        "ids": pack_ids([each.id for each in rows]),
+        **pack_ids([each.id for each in rows]),
         "conversations": [each.key.conversation_id for each in rows],
         "hours": [each.key.hour for each in rows],
         "firsts": [each.first_us for each in rows],

@@ -106,9 +106,9 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
     keys: dict[UUID, Key] = {}
     found: dict[UUID, None] = {}
     for create in creates:
-        key = key_of(create)
-        if keys.setdefault(create.id, key) != key or not _tells_hour(create.id, key.hour):
-            found[create.id] = None
+        identifier, key = create.id, key_of(create)
+        if not _tells_hour(identifier, key.hour) or keys.setdefault(identifier, key) != key:
+            found[identifier] = None
     return list(found)
 
 

@@ -231,7 +231,7 @@ def hint_of(ids: Sequence[UUID]) -> TimeRange | None:
 
 def compile_plan(ids: Sequence[UUID]) -> Statement:
     """What the log asks for, as `plan_of` reads it."""
-    return Statement(_PLAN, {"ids": pack_ids(ids)})
+    return Statement(_PLAN, pack_ids(ids))
 
 
 def plan_of(rows: Sequence[Mapping[str, Any]]) -> FoldPlan:
@@ -256,7 +256,7 @@ def compile_folds(plan: FoldPlan, where: TimeRange) -> list[Statement]:
 def compile_trial(identifier: UUID, change_ids: Sequence[UUID]) -> Statement:
     """Computes the row of an id with these of its changes only, and writes nothing: refused if a fold of them is."""
     sql, parameters = _within(_TRY_FOLD, [identifier], ALL_TIME)
-    return Statement(sql, {**parameters, "changes": pack_ids(change_ids)})
+    return Statement(sql, {**parameters, **pack_ids(change_ids, "changes")})
 
 
 def compile_check(ids: Sequence[UUID], where: TimeRange) -> Statement:
@@ -273,7 +273,7 @@ def _within(sql: str, ids: Sequence[UUID], where: TimeRange) -> Statement:
     by_index_from = len(ids) * _INDEX_GRANULE_ROWS
     settings = f"SETTINGS min_table_rows_to_use_projection_index = {by_index_from}, {_ANY_ROWS_OF_INDEX}"
     times = {"from": _clickhouse_time(where.start), "to": _clickhouse_time(where.end)}
-    return Statement(f"{sql}{settings}", {"ids": pack_ids(ids), **times})
+    return Statement(f"{sql}{settings}", {**pack_ids(ids), **times})
 
 
 def _clickhouse_time(instant: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Lists of ids as a statement's parameter: as base64 of their bytes, 22 characters each.
+"""Lists of ids as a statement's parameters: as base64 of their bytes, 22 characters each.
 
 A server takes 128 KiB of one parameter (`http_max_field_value_size`): as text, with the quotes and commas of an array
 escaped in the URL, those were 2,900 ids. It also reads them three times as fast.
@@ -10,13 +10,19 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-IDS_MAX: Final = 5_000  # of one statement: 107 kB
+IDS_MAX: Final = 10_000  # of one statement: a whole batch of `load`, which a fold reads the touched granules for once
+_CHARACTERS_MAX: Final = 120_000  # of one parameter; a list is two of them, the second often empty
 _HALF: Final = 2**64
 
 
+def _rest_of(parameter: str) -> str:
+    return f"more_{parameter}"
+
+
 def unpacked(parameter: str) -> str:
-    """SQL: the Array(UUID) that was packed into the parameter of this name."""
-    return f"reinterpret(base64URLDecode({{{parameter}:String}}), 'Array(UUID)')"
+    """SQL: the Array(UUID) that was packed under this name."""
+    packed = f"concat({{{parameter}:String}}, {{{_rest_of(parameter)}:String}})"
+    return f"reinterpret(base64URLDecode({packed}), 'Array(UUID)')"
 
 
 def rows_of(parameter: str) -> str:
@@ -27,7 +33,8 @@ def rows_of(parameter: str) -> str:
 IDS_SQL: Final = rows_of("ids")
 
 
-def pack_ids(ids: Sequence[UUID]) -> str:
-    """The ids as a parameter's value. ClickHouse keeps a UUID as two 64-bit numbers, the higher one first."""
+def pack_ids(ids: Sequence[UUID], parameter: str = "ids") -> dict[str, str]:
+    """The two parameters that hold up to IDS_MAX ids. ClickHouse has a UUID as two 64-bit numbers, the higher first."""
     halves = [half for identifier in ids for half in divmod(identifier.int, _HALF)]
-    return urlsafe_b64encode(struct.pack(f"<{len(halves)}Q", *halves)).decode()
+    packed = urlsafe_b64encode(struct.pack(f"<{len(halves)}Q", *halves)).decode()
+    return {parameter: packed[:_CHARACTERS_MAX], _rest_of(parameter): packed[_CHARACTERS_MAX:]}

@@ -27,12 +27,12 @@ LIMIT {limit:UInt32}
 
 def compile_notes(ids: Sequence[UUID]) -> Statement:
     """Notes the changes of the ids as pending. Runs after a fold has looked for their rows, and a check too."""
-    return Statement(_NOTE, {"ids": pack_ids(ids)})
+    return Statement(_NOTE, pack_ids(ids))
 
 
 def compile_reopening(ids: Sequence[UUID]) -> list[Statement]:
     """Notes all changes of the ids as pending, also those that were folded: into a row that shall not count."""
-    return [Statement(sql, {"ids": pack_ids(ids)}) for sql in (_FORGET_MARKS, _NOTE)]
+    return [Statement(sql, pack_ids(ids)) for sql in (_FORGET_MARKS, _NOTE)]
 
 
 def compile_page(after: UUID, limit: int) -> Statement:

@@ -7,15 +7,19 @@ broker forgot the producer) is tried again with a new one, in the time that is l
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
+from event_analytics.adapters import kafka_bulk
+from event_analytics.adapters.kafka_bulk import TRACEPARENT, Sent, has_offset
 from event_analytics.errors import LogUnavailable
 from event_analytics.routing import Record, partition_of
 from event_analytics.spool import from_first_failure
@@ -33,6 +37,7 @@ _BATCH_BYTES: Final = 262_144
 _REQUEST_BYTES_MAX: Final = 1_048_576  # Kafka's default message.max.bytes; one event stays below 900 kB
 SECURITY_CONFIG: Final[dict[str, dict[str, Any]]] = {
     "plaintext": {},
+    "tls": {"security_protocol": "SSL"},
     "msk-iam": {"security_protocol": "SASL_SSL", "sasl_mechanism": "AWS_MSK_IAM"},
 }
 # ValueError: a topic that came back with fewer partitions.
@@ -40,26 +45,38 @@ _FAILURES: Final = (KafkaError, OSError, ValueError)
 
 
 class KafkaEventLog:
-    """Appends records where `routing` says they belong."""
+    """Appends records where `routing` says they belong.
 
-    def __init__(self, bootstrap: str, security: str, client_id: str = "tallystream-ingest") -> None:
+    `appends_batches`: whether they are encoded here and handed over as batches (`kafka_bulk`).
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        security: str,
+        client_id: str = "tallystream-ingest",
+        *,
+        appends_batches: bool = kafka_bulk.IS_KNOWN,
+    ) -> None:
         self._config: dict[str, Any] = {
             "bootstrap_servers": bootstrap.split(","),
             "client_id": client_id,
             "acks": "all",
             "enable_idempotence": True,
-            "linger_ms": _LINGER_MS,
+            "linger_ms": 0 if appends_batches else _LINGER_MS,
             "batch_size": _BATCH_BYTES,
             "compression_type": "lz4",
             "max_request_size": _REQUEST_BYTES_MAX,
             "max_in_flight_requests_per_connection": 5,
             "allow_auto_create_topics": False,
+            "metrics_enabled": False,  # nobody reads them: they stay inside the process
             "bootstrap_timeout_ms": _CONNECT_MS_MAX,
             "max_block_ms": _CONNECT_MS_MAX,
             "request_timeout_ms": int(ACKNOWLEDGE_SECONDS_MAX * 1_000),
             "delivery_timeout_ms": int(ACKNOWLEDGE_SECONDS_MAX * 1_000) + _LINGER_MS,
             **SECURITY_CONFIG[security],
         }
+        self._appends_batches = appends_batches
         self._producer: KafkaProducer | None = None
         self._partitions: dict[str, int] = {}
 
@@ -94,17 +111,17 @@ class KafkaEventLog:
 
     def _attempt(self, records: Sequence[Record], deadline: float) -> list[bool]:
         producer = self._connected(deadline)
-        futures: list[Any] = []
-        failed_topics: set[str] = set()  # nothing overtakes a record that could not be sent, other topics go on
-        for record in records:
-            future = None
-            if record.topic not in failed_topics:
-                try:
-                    future = self._send(producer, record, deadline)
-                except _FAILURES:
-                    failed_topics.add(record.topic)
-            futures.append(future)
-        return [future is not None and _is_acknowledged(future, deadline) for future in futures]
+        sent: list[Sent] = []
+        for topic, indexes in _by_topic(records).items():
+            with suppress(*_FAILURES):  # nothing overtakes a record that could not be sent, other topics go on
+                sent += self._send(producer, topic, indexes, records, deadline)
+        kafka_bulk.wake(producer)
+        acknowledged = [False] * len(records)
+        for part in sent:
+            is_there = part.is_acknowledged(max(0.0, deadline - time.monotonic()))
+            for index in part.indexes:
+                acknowledged[index] = is_there
+        return acknowledged
 
     def _connected(self, deadline: float) -> KafkaProducer:
         if self._producer is None:
@@ -115,17 +132,17 @@ class KafkaEventLog:
             self._partitions = {}
         return self._producer
 
-    def _send(self, producer: KafkaProducer, record: Record, deadline: float) -> Any:
-        partitions = self._partitions.get(record.topic)
+    def _send(
+        self, producer: KafkaProducer, topic: str, indexes: Sequence[int], records: Sequence[Record], deadline: float
+    ) -> list[Sent]:
+        partitions = self._partitions.get(topic)
         if partitions is None:
-            partitions = self._partitions[record.topic] = _count_partitions(producer, record.topic, deadline)
-        return producer.send(
-            record.topic,
-            key=record.key,
-            value=record.value,
-            partition=partition_of(record.key, partitions),
-            timestamp_ms=record.timestamp_ms,
-        )
+            partitions = self._partitions[topic] = _count_partitions(producer, topic, deadline)
+        places: defaultdict[TopicPartition, list[int]] = defaultdict(list)
+        for index in indexes:
+            places[TopicPartition(topic, partition_of(records[index].key, partitions))].append(index)
+        send = kafka_bulk.append_batches if self._appends_batches else _send_each
+        return [sent for place, those in places.items() for sent in send(producer, place, those, records)]
 
     def _forget_producer(self) -> None:
         producer, self._producer = self._producer, None
@@ -204,11 +221,33 @@ def _count_partitions(producer: KafkaProducer, topic: str, deadline: float) -> i
     return len(producer._wait_on_metadata(topic, max(1, int(seconds * 1_000))))
 
 
-def _is_acknowledged(future: Any, deadline: float) -> bool:
+def _by_topic(records: Sequence[Record]) -> dict[str, list[int]]:
+    indexes: defaultdict[str, list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        indexes[record.topic].append(index)
+    return indexes
+
+
+def _send_each(
+    producer: KafkaProducer, place: TopicPartition, indexes: Sequence[int], records: Sequence[Record]
+) -> Iterator[Sent]:
+    """The public way, a record at a time."""
+    for index in indexes:
+        record = records[index]
+        future = producer.send(
+            place.topic,
+            key=record.key,
+            value=record.value,
+            partition=place.partition,
+            timestamp_ms=record.timestamp_ms,
+            headers=None if record.traceparent is None else [(TRACEPARENT, record.traceparent.encode())],
+        )
+        yield Sent([index], partial(_is_acknowledged, future))
+
+
+def _is_acknowledged(future: Any, seconds: float) -> bool:
     try:
-        acknowledged = future.get(timeout=max(0.0, deadline - time.monotonic()))
+        acknowledged = future.get(timeout=seconds)
     except KafkaError:
         return False
-    # Without an offset the broker only believes to have it: kafka-python takes "duplicate sequence number" for success,
-    # and a broker that died between noting the sequence and storing the batch says just that.
-    return bool(acknowledged.offset >= 0)
+    return has_offset(acknowledged.offset)
