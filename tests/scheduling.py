@@ -13,6 +13,7 @@ STACKS = {
     "a stack for the API": ("tests/contract", "tests/e2e"),
     "a stack for what is around it": (
         "tests/browser",
+        "tests/deploy",
         "tests/integration/dead_letters",
         "tests/integration/deploy",
         "tests/integration/integrity",

@@ -26,8 +26,16 @@ PATH_OPTIONS = ("--file", "--output")
 # Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so three at
 # once keep two cores busy. Which test goes where stands in tests/scheduling.py. ARGS=-n0 runs them one after the other.
 IN_PARALLEL = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
+# --strict: a package that the service does not know or does not answer for is an error, not a line that nobody reads.
+PIP_AUDIT = ("--strict", "--vulnerability-service", "pypi", "--progress-spinner", "off", "--disable-pip", "--no-deps")
 SDK_MYPY = ("mypy", "--config-file", "sdk/python/pyproject.toml", "sdk/python/src/tallystream")
-LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), SDK_MYPY)
+# What bandit is less sure of, ruff's rules of the same origin have each line give a reason for.
+BANDIT = (
+    "bandit", "--quiet", "--severity-level", "medium", "--confidence-level", "medium",
+    "--recursive", "functions", "layers/event_analytics/python", "localstack/local_runtime", "scripts",
+    "sdk/python/src",
+)  # fmt: skip
+LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), SDK_MYPY, BANDIT)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,18 @@ def _lint(root: Path, _: Sequence[str]) -> int:
     return EXIT_FAILED if failed else 0
 
 
+def _audit(root: Path, words: Sequence[str]) -> int:
+    """Ask for the vulnerabilities of all pins. What cannot be asked is a failure that says so, never a pass."""
+    python = str(steps.python_of(root, steps.AUDIT_VENV))
+    lists = [str(path.relative_to(root)) for path in steps.find_requirements(root)]
+    options = [option for name in lists for option in ("--requirement", name)]
+    command = [python, "-m", "pip_audit", *PIP_AUDIT, *options, *words]
+    code = subprocess.call(command, cwd=root, env=settings.environment_for_programs())
+    answer = "no known vulnerability" if code == 0 else "FAILED: a package is vulnerable or was not audited, see above"
+    print(f"audit of {len(lists)} lists of packages: {answer}", flush=True)
+    return EXIT_FAILED if code else 0
+
+
 def _test(root: Path, words: Sequence[str]) -> int:
     """Run everything even when a linter complains; either failing fails the command."""
     lint_code = _lint(root, ())
@@ -183,6 +203,12 @@ COMMANDS = (
     Command("test-long", "the long forms of the tests", steps.ALL_STEPS, _become("pytest", "-m", "long")),
     Command("chaos", "kill parts while events come in, check (SEEDS=10)", steps.DEMO_STEPS, _become("scripts.chaos")),
     Command(
+        "bench",
+        "the whole path, stages, rivals (ARGS='--only sustained')",
+        (*steps.DEMO_STEPS, steps.BENCH),
+        _become("scripts.bench"),
+    ),
+    Command(
         "bench-query",
         "every question over many events, made up once (ROWS=100000000)",
         (steps.RUNTIME,),
@@ -195,8 +221,21 @@ COMMANDS = (
         _become_program(steps.BENCH_SDK_VENV, "sdk/python/bench"),
     ),
     Command("rebuild", "fill an empty ClickHouse from the archive", (steps.RUNTIME,), _become("scripts.rebuild")),
-    Command("lint", "ruff and mypy", (steps.RUNTIME, steps.TESTS), _lint),
+    Command("lint", "ruff, mypy and bandit", (steps.RUNTIME, steps.TESTS), _lint),
+    Command("audit", "known vulnerabilities of every pinned package", (steps.AUDIT,), _audit),
     Command("build", "the layers and functions for AWS (ARGS=--help)", (steps.RUNTIME,), _become("scripts.build")),
+    Command(
+        "deploy",
+        "a stage's stacks (STAGE=name, ARGS=--plan)",
+        (steps.RUNTIME, steps.AWS_TOOLS),
+        _become("scripts.deploy", "up"),
+    ),
+    Command(
+        "destroy",
+        "all of them that keep nothing (STAGE=name, ARGS=--plan)",
+        (steps.RUNTIME, steps.AWS_TOOLS),
+        _become("scripts.deploy", "down"),
+    ),
     Command(
         "invoke",
         "one function on the running stack (FUNCTION=load EVENT=path)",

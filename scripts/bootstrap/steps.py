@@ -17,6 +17,8 @@ AWS_TOOLS_VENV = ".tallystream/venvs/aws_tools"
 SCHEMATHESIS_VENV = ".tallystream/venvs/schemathesis"
 CHROMIUM_VENV = ".tallystream/venvs/chromium"
 BENCH_SDK_VENV = ".tallystream/venvs/bench_sdk"
+BENCH_VENV = ".tallystream/venvs/bench"
+AUDIT_VENV = ".tallystream/venvs/audit"
 BROWSER_FOLDER = "browser"  # in that environment; `browser.json` in it says what to start
 STAMP_FORMAT = 1  # raise it when `installation` installs differently, so that older stamps are void
 
@@ -99,8 +101,30 @@ BENCH_SDK = Step(
     download_mb=5,
     free_mb_min=200,
 )
+BENCH = Step(
+    name="bench",
+    purpose="what ours is measured beside",
+    venv=BENCH_VENV,
+    requirements=(("scripts/bench/rivals/requirements.txt",),),
+    download_mb=25,
+    free_mb_min=300,
+)
+AUDIT = Step(
+    name="audit",
+    purpose="asks for known vulnerabilities",
+    venv=AUDIT_VENV,
+    requirements=(("scripts/bootstrap/audit.requirements.txt",),),
+    download_mb=10,
+    free_mb_min=200,
+)
 DEMO_STEPS = (RUNTIME, MINISTACK)
 ALL_STEPS = (RUNTIME, TESTS, MINISTACK, AWS_TOOLS, SCHEMATHESIS, CHROMIUM)
+
+
+def find_requirements(root: Path) -> list[Path]:
+    """Return the lists of everything that is pinned here, the SDK's rivals in benchmarks included."""
+    folders = ("layers", "localstack", "scripts", "sdk", "tests")
+    return sorted(path for folder in folders for path in (root / folder).rglob("*requirements.txt"))
 
 
 def find_due_steps(root: Path, steps: Sequence[Step]) -> list[Step]:
