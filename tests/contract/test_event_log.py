@@ -63,7 +63,7 @@ def test_records_lie_in_the_partition_of_their_key_in_the_order_sent(stack: Any)
     count = len(partitions_of(stack.connection.kafka))
     assert partitions <= count
     for partition in range(count):
-        expected = [record.value for record in sent if partition_of(record.key, count) == partition]
+        expected = [record.value for record in sent if partition_of(EVENTS_TOPIC, record.key, count) == partition]
         assert [value for place, value in found if place == partition] == expected
 
 

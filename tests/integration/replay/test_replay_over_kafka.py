@@ -126,7 +126,7 @@ def test_what_arrives_is_what_a_filter_over_the_archive_gives(archive: Archive, 
 
     assert result.state.status is Status.DONE
     assert Counter(map(as_sent, messages)) == expected
-    assert all(message.partition == partition_of(message.key, PARTITIONS) for message in messages)
+    assert all(message.partition == partition_of(EVENTS_REPLAY_TOPIC, message.key, PARTITIONS) for message in messages)
 
 
 def test_a_stopped_replay_is_ended_by_the_next_runner_and_sends_each_record_once(archive: Archive) -> None:

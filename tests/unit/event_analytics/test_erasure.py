@@ -10,6 +10,7 @@ from event_analytics.change import accept_update, encode_change
 from event_analytics.erasure import Erased, Erasure, hash_user, id_of
 from event_analytics.erasure_index import ERASED_PREFIX, IDS_PER_PART, ErasureIndex, write_part
 from event_analytics.erasure_watch import ErasureWatch
+from event_analytics.event_fields import fields_of
 from event_analytics.kafka_batch import KafkaRecord
 from tests.builders import ACCEPTED_US, UUID4, a_record, an_event, ids_in
 from tests.fakes import FakeEventStore, FakeObjectStore
@@ -32,7 +33,7 @@ def a_create(user: str | None = "alice", accepted_us: int = ACCEPTED_US, **field
 
 
 def a_change(identifier: UUID = ERASED_ID, version: int = ACCEPTED_US) -> KafkaRecord:
-    change = accept_update(identifier, b'{"error": "x"}', uuid4(), version)
+    change = accept_update(identifier, fields_of(b'{"error": "x"}'), uuid4(), version)
     return a_record(topic="event-changes", key=str(identifier).encode(), value=encode_change(change))
 
 

@@ -10,6 +10,7 @@ from event_analytics.change import accept_update, decode_stored_change
 from event_analytics.change_log import CHANGE_LOG_EPOCH, record_of_row
 from event_analytics.dead_letters import DeadLetterWriter, DeadRecord, dead_letter_of, parse_letter_name
 from event_analytics.errors import StoreRejected, StoreUnavailable
+from event_analytics.event_fields import fields_of
 from event_analytics.folding import fold_changes
 from event_analytics.giving_up import give_up_expired
 from event_analytics.isolation import UNKNOWN_REFUSALS_MAX
@@ -71,7 +72,7 @@ def test_expired_ids_beyond_the_first_ones_wait_where_time_is_over() -> None:
 
 def test_a_change_read_back_has_one_letter_whoever_gives_it_up() -> None:
     identifier = uuid4()
-    change = accept_update(identifier, b'{"properties":{"a":1}}', uuid4(), ACCEPTED_US)
+    change = accept_update(identifier, fields_of(b'{"properties":{"a":1}}'), uuid4(), ACCEPTED_US)
     row = {
         "change_id": str(change.change_id), "id": str(identifier), "version": ACCEPTED_US, "is_deleted": 0,
         "fields": ["properties"], "event_name": None, "error": None, "latency_ms": None, "input": None, "output": None,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_analytics.routing import murmur2, partition_of, route_event
+from event_analytics.routing import EVENT_CHANGES_TOPIC, EVENTS_TOPIC, murmur2, partition_of, route_event
 from event_analytics.validate import accept_event
 from tests.builders import ACCEPTED_MS, ACCEPTED_US, an_acceptance, raw
 
@@ -29,7 +29,12 @@ def test_hash_equals_that_of_the_java_client(text: bytes, hashed: int) -> None:
 def test_partition_equals_that_of_kafka_python(key: bytes, partitions: int) -> None:
     from kafka.partitioner import default
 
-    assert partition_of(key, partitions) == (default.murmur2(key) & 0x7FFFFFFF) % partitions
+    assert partition_of(EVENTS_TOPIC, key, partitions) == (default.murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+# The check value of CRC-32, which librdkafka's `consistent` partitioner takes the remainder of.
+def test_partition_of_a_change_is_that_of_the_check_value() -> None:
+    assert partition_of(EVENT_CHANGES_TOPIC, b"123456789", 1_000) == 0xCBF43926 % 1_000
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from event_analytics.change import accept_delete, accept_update, encode_change
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.errors import LogUnavailable, StoreUnavailable
+from event_analytics.event_fields import fields_of
 from event_analytics.identifiers import mint_uuid7
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
@@ -49,7 +50,7 @@ def test_every_record_becomes_a_row_or_a_dead_letter(load: Load) -> None:
 
 
 def test_changes_go_to_their_log_and_are_folded_once_per_id(load: Load) -> None:
-    update = accept_update(CHANGED, b'{"error":"timeout","properties":{"a":null}}', CHANGED, ACCEPTED_US)
+    update = accept_update(CHANGED, fields_of(b'{"error":"timeout","properties":{"a":null}}'), CHANGED, ACCEPTED_US)
     delete = accept_delete(CHANGED, CHANGED, ACCEPTED_US + 1)
     changes = [a_record(n, value=encode_change(change)) for n, change in enumerate((update, delete))]
 

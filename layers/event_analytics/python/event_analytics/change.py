@@ -5,6 +5,7 @@ redelivery and replay keeps, so the log of changes is a set. The encoded form is
 on `event-changes` and the row of the table of that name; `change_id` comes first, which tells it from an event.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import msgspec
 from event_analytics.embeddings import pack_embedding
 from event_analytics.errors import Reason, Refused
 from event_analytics.event import NO_JSON
-from event_analytics.event_fields import ESCAPED_NUL, READERS, check_object, read_named_fields, refuse_nul
+from event_analytics.event_fields import ESCAPED_NUL, READERS, check_object, refuse_nul_in, resolve_names
 
 IMMUTABLE_FIELDS: Final = frozenset({"id", "user_id", "conversation_id", "timestamp"})
 # A patch that is the JSON text "null" empties the properties: as RFC 7396 has it, a patch that is no object replaces.
@@ -92,13 +93,13 @@ def decode_stored_change(value: bytes) -> StoredChange:
     return _decoder.decode(value)
 
 
-def accept_update(identifier: UUID, raw: bytes, change_id: UUID, version: int) -> Change:
-    """The change that an update asks for; `raw` holds the fields to set, null clears one.
+def accept_update(identifier: UUID, fields: Mapping[str, msgspec.Raw], change_id: UUID, version: int) -> Change:
+    """The change that an update asks for; `fields` are those to set as the client names them, null clears one.
 
     Raises:
         Refused: immutable_field, no_fields, or the reason of a field that is wrong.
     """
-    named = read_named_fields(raw)
+    named = resolve_names(fields)
     for name in named:
         if name in IMMUTABLE_FIELDS:
             raise Refused(Reason.IMMUTABLE_FIELD, f"{name} cannot change: delete the event and create another", name)
@@ -106,9 +107,10 @@ def accept_update(identifier: UUID, raw: bytes, change_id: UUID, version: int) -
         raise Refused(Reason.NO_FIELDS, "an update sets at least one field")
     change = Change(change_id, identifier, version, fields=sorted(named))
     for name, value in named.items():
-        _set_field(change, name, bytes(value))
-    if ESCAPED_NUL in raw:
-        refuse_nul(raw)
+        text = bytes(value)
+        _set_field(change, name, text)
+        if ESCAPED_NUL in text:
+            refuse_nul_in(text, name)
     return change
 
 

@@ -41,7 +41,7 @@ def read_named_fields(raw: bytes) -> dict[str, msgspec.Raw]:
     Raises:
         Refused: json_invalid, event_not_object, unknown_field or ambiguous_field.
     """
-    return _resolve_names(fields_of(raw))
+    return resolve_names(fields_of(raw))
 
 
 def fields_of(raw: bytes) -> Mapping[str, msgspec.Raw]:
@@ -61,7 +61,12 @@ def fields_of(raw: bytes) -> Mapping[str, msgspec.Raw]:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in document.items()}
 
 
-def _resolve_names(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+def resolve_names(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """The fields under their canonical names.
+
+    Raises:
+        Refused: unknown_field or ambiguous_field.
+    """
     resolved: dict[str, msgspec.Raw] = {}
     for name, value in fields.items():
         canonical = ALIASES.get(name, name)
@@ -107,8 +112,17 @@ def refuse_nul(raw: bytes) -> None:
         Refused: text_invalid.
     """
     for name, value in fields_of(raw).items():
-        if any(isinstance(leaf, str) and "\0" in leaf for leaf in _leaves_of(_decode_field(bytes(value), name))):
-            raise Refused(Reason.TEXT_INVALID, "texts hold no NUL character", ALIASES.get(name, name))
+        refuse_nul_in(bytes(value), ALIASES.get(name, name))
+
+
+def refuse_nul_in(raw: bytes, field: str) -> None:
+    """The same for the value of one field.
+
+    Raises:
+        Refused: text_invalid.
+    """
+    if any(isinstance(leaf, str) and "\0" in leaf for leaf in _leaves_of(_decode_field(raw, field))):
+        raise Refused(Reason.TEXT_INVALID, "texts hold no NUL character", field)
 
 
 def _read_text(raw: bytes, field: str) -> str:

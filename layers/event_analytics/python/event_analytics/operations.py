@@ -19,6 +19,7 @@ from event_analytics.validate import Acceptance
 _OP: Final = "op"
 _OPERATIONS: Final = ("create", "update", "delete")
 _ID_NAMES: Final = ("id", "event_id")
+_Fields = Mapping[str, msgspec.Raw]
 
 
 def plan_operations(raw_operations: Sequence[bytes], acceptance: Acceptance) -> list[Item]:
@@ -28,7 +29,11 @@ def plan_operations(raw_operations: Sequence[bytes], acceptance: Acceptance) -> 
 
 def plan_update(identifier: str, raw: bytes, acceptance: Acceptance) -> Item:
     """The item of `PUT /event/{id}`."""
-    return _change_item(identifier, raw, 0, acceptance)
+    try:
+        fields = fields_of(raw)
+    except Refused as refused:
+        return Item(None, None, refused)
+    return _change_item(identifier, fields, 0, acceptance)
 
 
 def plan_delete(identifier: str, acceptance: Acceptance) -> Item:
@@ -44,13 +49,12 @@ def _plan_operation(raw: bytes, index: int, acceptance: Acceptance) -> Item:
             identifier = _pop_id(members)
     except Refused as refused:
         return Item(None, None, refused)
-    rest = msgspec.json.encode(members)
     if operation == "create":
-        return item_of_event(rest, index, acceptance)
+        return item_of_event(msgspec.json.encode(members), index, acceptance)
     if operation == "delete" and members:
         name = next(iter(members))[:80].encode("utf-8", "replace").decode()
         return Item(identifier, None, Refused(Reason.UNKNOWN_FIELD, "a delete names its id and nothing else", name))
-    return _change_item(identifier, rest if operation == "update" else None, index, acceptance)
+    return _change_item(identifier, members if operation == "update" else None, index, acceptance)
 
 
 def _read_operation(members: dict[str, msgspec.Raw]) -> str:
@@ -67,10 +71,10 @@ def _pop_id(members: dict[str, msgspec.Raw]) -> str:
     return str(READERS["id"](bytes(next(iter(given.values()))), "id"))
 
 
-def _change_item(identifier: str, raw: bytes | None, index: int, acceptance: Acceptance) -> Item:
-    """`raw`: the fields of an update; None for a delete."""
+def _change_item(identifier: str, fields: _Fields | None, index: int, acceptance: Acceptance) -> Item:
+    """`fields`: of an update; None for a delete."""
     try:
-        change = _accept_change(_read_id(identifier), raw, index, acceptance)
+        change = _accept_change(_read_id(identifier), fields, index, acceptance)
     except Refused as refused:
         return Item(None, None, refused)
     return item_of_change(change, acceptance)
@@ -83,10 +87,10 @@ def _read_id(identifier: str) -> UUID:
         raise Refused(Reason.ID_INVALID, "an id is a UUID", "id") from None
 
 
-def _accept_change(identifier: UUID, raw: bytes | None, index: int, acceptance: Acceptance) -> Change:
+def _accept_change(identifier: UUID, fields: _Fields | None, index: int, acceptance: Acceptance) -> Change:
     # Changes of one request keep their order: each has a version of its own, a microsecond apart.
     version = acceptance.accepted_us + index
     change_id = mint_uuid7(acceptance.accepted_us // 1_000, acceptance.random_bytes(10))
-    if raw is None:
+    if fields is None:
         return accept_delete(identifier, change_id, version)
-    return accept_update(identifier, raw, change_id, version)
+    return accept_update(identifier, fields, change_id, version)

@@ -1,9 +1,11 @@
 """Where a record goes: topic, key and partition. Decides; `KafkaEventLog` obeys.
 
 The partition is a function of the ordering key, computed as Kafka's Java client does it (murmur2), so that other
-producers on the same topics keep a user's events in the same order as ours do.
+producers on the same topics keep a user's events in the same order as ours do. Changes, which nobody else makes, take
+CRC-32, as librdkafka's `consistent` partitioner does: each has a key of its own, and murmur2 in Python costs 5 us.
 """
 
+import zlib
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -46,9 +48,14 @@ def route_change(change: Change, accepted_us: int) -> Record:
     return Record(EVENT_CHANGES_TOPIC, str(change.id).encode(), encode_change(change), accepted_us // 1_000)
 
 
+def partition_of(topic: str, key: bytes, partitions: int) -> int:
+    """Partition 0..partitions-1 of a key on a topic."""
+    return zlib.crc32(key) % partitions if topic == EVENT_CHANGES_TOPIC else _java_partition_of(key, partitions)
+
+
 @lru_cache(maxsize=_HOT_KEYS)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Partition 0..partitions-1 of a key, as `org.apache.kafka.clients.producer` computes it."""
+def _java_partition_of(key: bytes, partitions: int) -> int:
+    """As `org.apache.kafka.clients.producer` computes it."""
     return (murmur2(key) & _POSITIVE) % partitions
 
 

@@ -140,7 +140,7 @@ class KafkaEventLog:
             partitions = self._partitions[topic] = _count_partitions(producer, topic, deadline)
         places: defaultdict[TopicPartition, list[int]] = defaultdict(list)
         for index in indexes:
-            places[TopicPartition(topic, partition_of(records[index].key, partitions))].append(index)
+            places[TopicPartition(topic, partition_of(topic, records[index].key, partitions))].append(index)
         send = kafka_bulk.append_batches if self._appends_batches else _send_each
         return [sent for place, those in places.items() for sent in send(producer, place, those, records)]
 
