@@ -18,9 +18,9 @@ from scripts.bench.workload import DEFAULT_SHAPE, Shape, Workload
 
 SAMPLES_PER_SECOND: Final = 10
 STEP_UP, STEP_DOWN = 1.25, 0.8
-STEPS_MAX: Final = 4
-HOLD_DOWN: Final = 0.9  # what is held for seconds is sometimes not held for a minute
-HOLDS_MAX: Final = 4
+STEPS_MAX: Final = 3
+HOLD_DOWN: Final = 0.88  # what is held for seconds is sometimes not held for a minute
+HOLDS_MAX: Final = 3
 WARM_UP_SECONDS: Final = 2.0
 WARM_UPS_MAX: Final = 4
 INGEST_STAGE: Final = "ingest function"
