@@ -68,11 +68,11 @@ class Measured:
     memory_gb: float = 1.0
     ingest_wait_ms: float = 10.0
     ingest_us_per_request: float = 1_500.0
-    ingest_us_per_event: float = 20.0
+    ingest_us_per_event: float = 16.0
     load_wait_ms: float = 100.0
-    load_us_per_event: float = 20.0
+    load_us_per_event: float = 10.0
     archive_wait_ms: float = 100.0
-    archive_us_per_event: float = 20.0
+    archive_us_per_event: float = 9.0
     kafka_bytes_share: float = 0.40  # of the encoded bytes, after lz4
     archive_bytes_share: float = 0.15  # after gzip
     store_bytes_per_event: float = 83.0  # on ClickHouse's disk
