@@ -83,6 +83,10 @@ def test_one_event_counts_though_another_settles_it_between_decision_and_tombsto
     assert happens_within(store, "the key that is being hidden turns out to be first", step)
 
 
+def test_embeddings_that_come_back_after_another_hid_them_are_hidden_again(store: ClickHouseEventStore) -> None:
+    assert happens_within(store, "both revive what was hidden", 9)  # after the first took the event's tombstone away
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("merges", [False, True])

@@ -13,7 +13,15 @@ from uuid import UUID
 import msgspec
 
 from event_analytics.conflict_sql import ROWS_AT_ONCE, compile_hiding, compile_lookup, compile_revivals
-from event_analytics.conflicts import Create, KeyRows, Settlement, conflict_candidates, decide, hours_in_conflict
+from event_analytics.conflicts import (
+    Create,
+    KeyRows,
+    Settlement,
+    conflict_candidates,
+    decide,
+    hidden_since,
+    hours_in_conflict,
+)
 from event_analytics.errors import StoreUnavailable
 from event_analytics.fold import FOLD_IDS_MAX, Statement
 from event_analytics.folding import fold_once
@@ -47,10 +55,13 @@ def settle_ids(store: EventStore, ids: Sequence[UUID], creates: Sequence[Create]
 def _settle(store: EventStore, ids: Sequence[UUID], creates: Sequence[Create]) -> int:
     settled: dict[UUID, None] = {}
     hours: set[int] = set()
+    revived: list[KeyRows] = []
     lookup = compile_lookup(ids)
     for _ in range(_ROUNDS_MAX):
         rows = store.select(lookup.sql, lookup.parameters)
         settlement = decide(rows, creates)
+        settlement.hide.extend(hidden_since(rows, revived, settlement))
+        revived = settlement.revive
         hours |= hours_in_conflict(rows, settlement)
         if settlement.is_empty:
             break

@@ -148,6 +148,28 @@ def _settle_id(identifier: UUID, states: Mapping[Key, KeyState], settlement: Set
             settlement.backdate.append(rows)
 
 
+def hidden_since(
+    rows: Iterable[Mapping[str, Any]], revived: Iterable[KeyRows], settlement: Settlement
+) -> list[KeyRows]:
+    """Those of the revived keys that somebody else has hidden meanwhile, and that shall stay hidden.
+
+    Their embeddings may have come back after they were hidden: both tables have to be hidden once more.
+    """
+    hidden = {
+        (UUID(row["id"]), Key(conversation_id, hour)): first_us
+        for row in rows
+        for conversation_id, hour, first_us, _, newest in row["keys"]
+        if newest >= TOMBSTONE_VERSION_MIN
+    }
+    decided = {(each.id, each.key) for each in (*settlement.hide, *settlement.revive)}
+    places = {(each.id, each.key): each.first_us for each in revived}
+    return [
+        KeyRows(*place, min(first_us, hidden[place]))
+        for place, first_us in places.items()
+        if place in hidden and place not in decided
+    ]
+
+
 def hours_in_conflict(rows: Iterable[Mapping[str, Any]], settlement: Settlement) -> set[int]:
     """The hours (Unix seconds) of all keys of ids that have several, or that are settled now.
 
