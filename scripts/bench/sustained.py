@@ -47,7 +47,7 @@ class Sustained:
         self._batches = 0
 
     def measure(self, events_per_request: int, rate: float = 0.0) -> dict[str, Any]:
-        """The figures of requests of this size. `rate`: to begin with; 0 finds one."""
+        """The figures of requests of this size, once warmed up. `rate`: to begin with; 0 finds one."""
         rate = self._search(events_per_request, rate or self._flood(events_per_request))
         for _ in range(HOLDS_MAX):
             held = self.run(events_per_request, rate, self._pace.hold_seconds)
@@ -69,7 +69,6 @@ class Sustained:
                 return
 
     def _flood(self, events_per_request: int) -> float:
-        self.warm_up(events_per_request)
         flood = self.run(events_per_request, 0.0, self._pace.flood_seconds)
         return flood.result.events / (flood.result.seconds + max(flood.visible_after, flood.archived_after))
 

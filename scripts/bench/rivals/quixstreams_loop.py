@@ -6,6 +6,7 @@ Job and answer as of `plain_loop`. The application polls record by record, as it
 import logging
 import sys
 import time
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from loop import INSERT_ROWS, INSERT_SECONDS, SESSION_MS, LoopClock, Table, start_at
@@ -35,7 +36,12 @@ class TableSink(BaseSink):
 
 
 def consume(job: dict[str, Any]) -> dict[str, Any]:
-    """Returns once all records of the job are rows."""
+    """Returns once all records of the job are rows. Quix makes a folder of state, in the working folder if not told."""
+    with TemporaryDirectory() as state_dir:
+        return _consume(job, state_dir)
+
+
+def _consume(job: dict[str, Any], state_dir: str) -> dict[str, Any]:
     start_at(job)
     table, clock = Table(job["clickhouse"]), LoopClock()
     application = Application(
@@ -46,6 +52,7 @@ def consume(job: dict[str, Any]) -> dict[str, Any]:
         commit_every=INSERT_ROWS,
         auto_create_topics=False,
         use_changelog_topics=False,
+        state_dir=state_dir,
         consumer_extra_config={"session.timeout.ms": SESSION_MS},
         loglevel=logging.WARNING,
     )

@@ -60,7 +60,7 @@ def _settle(store: EventStore, ids: Sequence[UUID], creates: Sequence[Create]) -
     for _ in range(_ROUNDS_MAX):
         rows = store.select(lookup.sql, lookup.parameters)
         settlement = decide(rows, creates)
-        settlement.hide.extend(hidden_since(rows, revived, settlement))
+        settlement = settlement._replace(hide=settlement.hide + hidden_since(rows, revived, settlement))
         revived = settlement.revive
         hours |= hours_in_conflict(rows, settlement)
         if settlement.is_empty:

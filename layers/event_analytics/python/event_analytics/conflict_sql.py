@@ -89,8 +89,8 @@ LEFT JOIN ({_newest_rows("event_embeddings")}) AS vectors
     ON kept.id = vectors.id AND kept.conversation_id = vectors.conversation_id AND kept.hour = vectors.hour
 SETTINGS {_NOT_DEDUPLICATED}
 """  # noqa: S608 - constants of ours
-# Embeddings are hidden first and come back last: who sees the event as it shall be need not look at them. Were they
-# hidden by somebody else in between, so will be the event, and whoever hides looks again.
+# Embeddings are hidden first and come back last: an event that shows has its embeddings. One that is hidden may get
+# them back from somebody who is still reviving it: whoever revived hides it once more (`conflicts.hidden_since`).
 _HIDE: Final = (_HIDE_EMBEDDINGS, _event_copies(_TOMBSTONE_VERSION, "1"))
 _BACKDATE: Final = (_event_copies("kept.version", "kept.is_deleted"),)  # of equal versions the last insert counts
 
