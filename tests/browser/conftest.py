@@ -1,4 +1,4 @@
-"""One Chromium for the whole run, and pages of it that notice what no page of ours may do."""
+"""A Chromium for each module, and pages of it that notice what no page of ours may do."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,7 +22,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 WATCH_POLICY = "addEventListener('securitypolicyviolation', (event) => console.error('CSP ' + event.violatedDirective))"
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright lives, an event loop counts as running, and asyncio.run of other tests fails.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The Chromium that `make setup` fetched; without it these tests fail."""
     folder = REPOSITORY / steps.CHROMIUM_VENV / steps.BROWSER_FOLDER
