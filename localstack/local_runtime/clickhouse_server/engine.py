@@ -66,6 +66,9 @@ class Engine:
         settings = request.settings
         session_id = request.parameters.get("session_id", "")
         with ExitStack() as stack:
+            if statement.is_reading and not session_id and not request.external_tables:
+                connection = stack.enter_context(self._handles.lease_for_reading(request.database, settings))
+                return _Run(connection, request, statement, stack, self.timezone).answer()
             connection, is_session = stack.enter_context(
                 self._handles.lease(
                     session_id,

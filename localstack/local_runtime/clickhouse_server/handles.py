@@ -1,10 +1,10 @@
-"""Hands out connections to the one engine: a fresh one per request, a kept one per session that holds state.
+"""Hands out connections to the one engine: one without a past per request, a kept one per session that holds state.
 
-A fresh connection costs 0.2 ms and forgets everything, which is what a query of HTTP expects. clickhouse-
-connect puts a session id on every client and hardly ever uses it, so a session gets a connection of its own
-only with its first SET, USE or CREATE TEMPORARY. Settings and database of the URL hold for one query: on a
-session's connection they are put back afterwards, or a leaked `insert_deduplication_token` would silently
-drop every later insert.
+A fresh connection forgets everything, which is what a query of HTTP expects; one that has only read is as good, and has
+the settings that it was opened for (`idle_connections`). clickhouse-connect puts a session id on every client and
+hardly ever uses it, so a session gets a connection of its own only with its first SET, USE or CREATE TEMPORARY.
+Settings and database of the URL hold for one query: on a session's connection they are put back afterwards, or a
+leaked `insert_deduplication_token` would silently drop every later insert.
 """
 
 import json
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from local_runtime.clickhouse_server.exceptions import ClickHouseError, Code, EngineError
+from local_runtime.clickhouse_server.idle_connections import IdleConnections, Scope
 
 MAX_SESSIONS: Final = 1000  # names only, until a session holds state; the oldest idle one makes room
 Connect = Callable[[], Any]
@@ -37,6 +38,28 @@ class Handles:
         self._clock = clock
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._guard = threading.Lock()
+        self._idle = IdleConnections()
+
+    @contextmanager
+    def lease_for_reading(self, database: str, settings: Mapping[str, str]) -> Iterator[Any]:
+        """A connection on which database and settings hold, for a statement that changes neither.
+
+        Raises:
+            EngineError: as `query_scope`.
+        """
+        scope = Scope(database, frozenset(settings.items()))
+        connection = self._idle.take(scope)
+        is_new = connection is None
+        connection = connection or self._connect()
+        try:
+            if is_new:
+                with query_scope(connection, database, settings, must_restore=False):
+                    pass  # what it sets stays
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.give(scope, connection)
 
     @contextmanager
     def lease(
@@ -92,7 +115,8 @@ class Handles:
             self._sessions.pop(session_id, None)
 
     def close(self) -> None:
-        """Closes the connections of all sessions."""
+        """Closes the connections of all sessions, and those that are idle."""
+        self._idle.close()
         with self._guard:
             while self._sessions:
                 _close(self._sessions.popitem()[1])

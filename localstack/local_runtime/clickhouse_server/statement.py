@@ -8,6 +8,7 @@ Whether the statement is valid SQL is left to the engine, so anything not unders
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from local_runtime.clickhouse_server.exceptions import ClickHouseError, Code
@@ -25,6 +26,8 @@ _AFTER_FORMAT: Final = re.compile(rb"[ \t\f]*;?[ \t\f]*(?:\r?\n)?")
 _INPUT_CALL: Final = re.compile(rb"\(\s*(?:'((?:[^'\\]|\\.|'')*)')?\s*\)", re.DOTALL)
 _READING: Final = frozenset({"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK"})
 _STREAMED: Final = frozenset({"SELECT", "WITH"})
+_REMEMBERED_BYTES_MAX: Final = 8_192  # ours have at most half of it; what carries data is longer
+_REMEMBERED_MAX: Final = 256  # statements: 2 MB in all
 _WORDS_BEFORE_TEMPORARY: Final = 3  # CREATE [OR REPLACE] TEMPORARY
 _DEPTH_OF: Final = dict.fromkeys((b"(", b"[", b"{"), 1) | dict.fromkeys((b")", b"]", b"}"), -1)
 
@@ -90,7 +93,14 @@ def read_statement(query: bytes, body: bytes) -> Statement:
         if statement.data is not None:
             return replace(statement, data=statement.data + body if statement.data.strip() else body)
         return _scan(query + b"\n" + body)
-    return _scan(query or body)
+    sql = query or body
+    return _scan_again(sql) if len(sql) <= _REMEMBERED_BYTES_MAX else _scan(sql)
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _scan_again(sql: bytes) -> Statement:
+    """As `_scan`, whose outcome it remembers: values are parameters, so the same few statements come for ever."""
+    return _scan(sql)
 
 
 def _scan(sql: bytes) -> Statement:

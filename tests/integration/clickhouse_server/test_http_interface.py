@@ -206,3 +206,19 @@ def test_curl_speaks_to_it(server, table):
     assert curl("--compressed", f"{url}?enable_http_compression=1&query=SELECT+name+FROM+{table}") == "é\n"
     assert "X-ClickHouse-Summary: " in curl("-i", url, "-d", f"INSERT INTO {table} VALUES (2, 'b')")
     assert "Code: 164" in curl(f"{url}?query=DROP+TABLE+{table}")
+
+
+def test_settings_of_a_query_reach_those_alone_that_ask_for_them(server):
+    sql = "SELECT name, value FROM system.settings WHERE name IN ('max_threads', 'max_block_size') AND changed"
+    for _ in range(2):
+        assert server.post(sql, max_threads="3").text == "max_threads\t3\n"
+        assert server.post(sql, max_block_size="77").text == "max_block_size\t77\n"
+        assert server.post(sql).text == ""
+        assert server.post("SELECT throwIf(1)", max_threads="3").status == 500
+
+
+def test_a_statement_that_writes_finds_no_settings_of_those_before_it(server, table):
+    server.http("GET", f"SELECT count() FROM {table}")
+
+    assert server.post(f"INSERT INTO {table} VALUES (1, 'a')").status == 200
+    assert server.post(f"SELECT count() FROM {table}").text == "1\n"

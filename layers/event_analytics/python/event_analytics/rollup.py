@@ -39,7 +39,7 @@ CONVERSATION_HOURS: Final = Rollup("conversation_hours", "conversation_id", _EVE
 ROLLUPS: Final = (USER_HOURS, EVENT_NAME_HOURS, CONVERSATION_HOURS)
 
 _MARKS: Final = "SELECT hour, sum(marks) AS marks, sumWithOverflow(digest) AS digest FROM hour_marks"
-_IS_WITHIN: Final = "hour >= toDateTime({first_hour:UInt32}, 'UTC') AND hour < toDateTime({end_hour:UInt32}, 'UTC')"
+IS_WITHIN: Final = "hour >= toDateTime({first_hour:UInt32}, 'UTC') AND hour < toDateTime({end_hour:UInt32}, 'UTC')"
 _ASKED: Final = """
     SELECT toDateTime(asked.1, 'UTC') AS hour, asked.2 AS marks, asked.3 AS digest
     FROM (SELECT arrayJoin(arrayZip({hours:Array(UInt32)}, {marks:Array(UInt64)}, {digests:Array(UInt64)})) AS asked)
@@ -58,7 +58,7 @@ def _held(condition: str) -> str:
 """  # noqa: S608 - constants of ours
 
 
-HELD_GENERATIONS: Final = _held(_IS_WITHIN)  # parameters first_hour, end_hour: half-open, Unix seconds
+HELD_GENERATIONS: Final = _held(IS_WITHIN)  # parameters first_hour, end_hour: half-open, Unix seconds
 
 _DIRTY: Final = f"""
 SELECT toUnixTimestamp(hour) AS starts_at, marks, digest

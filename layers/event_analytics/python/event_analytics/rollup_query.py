@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from event_analytics.hour_marks import HOUR_SECONDS
 from event_analytics.questions.query import Conditions, Query, Select
-from event_analytics.rollup import HELD_GENERATIONS, Rollup
+from event_analytics.rollup import HELD_GENERATIONS, IS_WITHIN, Rollup
 from event_analytics.windows import Window
 
 # Joining costs about 12 ms of planning, whatever it saves: at 27,000 events an hour that is what so many hours cost.
@@ -26,11 +26,14 @@ _WITH_HELD: Final = f"""
 WITH (SELECT (groupArray((hour, generation)), sum(events), groupArray(hour)) FROM ({HELD_GENERATIONS})) AS held
 """  # noqa: S608 - constants of ours
 
-# FINAL over an hour or two is done before it is shared out among threads: a seventh of the whole statement's CPU.
-_FEW_ROWS: Final = "split_intersecting_parts_ranges_into_layers_final = 0"
+# FINAL over an hour or two is done before it is shared out among threads, or before an index that rules out nothing has
+# been read: a quarter of the whole statement's CPU.
+_FEW_ROWS: Final = "split_intersecting_parts_ranges_into_layers_final = 0, use_skip_indexes = 0"
+# As long as rows are as few as this, starting threads for them takes longer than they save: 35,000 rows a day here.
+_ONE_THREAD_HOURS_MAX: Final = 48
 
 # Conditions on rows of a rollup, and on rows of events inside the window.
-_IS_HELD: Final = "(hour, generation) IN held.1"
+_IS_HELD: Final = f"{IS_WITHIN} AND (hour, generation) IN held.1"  # the hours rule out parts before they are opened
 _IS_NOT_HELD: Final = """toStartOfHour(timestamp) IN
     (
         SELECT toDateTime(arrayJoin(range({from_hour:UInt32}, {to_hour:UInt32}, 3600)), 'UTC') AS hour
@@ -65,6 +68,7 @@ def compile_rolled_up(rollup: Rollup, window: Window, top: Top) -> Query:
     counts = ", ".join(f"sum({column}) AS {column}" for column in rollup.counts)
     counted = ", ".join(f"{sql} AS {column}" for column, sql in rollup.counts.items())
     where = Conditions((_IS_NOT_HELD,), rollup_parameters(window)).within(window)
+    threads = "SETTINGS max_threads = 1" if full_hours(window) <= _ONE_THREAD_HOURS_MAX else ""
     sql = f"""{_WITH_HELD}
 SELECT sum(rolled_up) = held.2 AS is_whole, groupArraySortedIf({top.limit:d})({top.rank}, {top.condition}) AS top,
     countIf({top.condition}) AS keys_total, {shown_totals}
@@ -80,6 +84,7 @@ FROM
     )
     GROUP BY {rollup.key}
 )
+{threads}
 """  # noqa: S608 - constants of ours
     return Query(sql, {**where.parameters, **top.parameters})
 
