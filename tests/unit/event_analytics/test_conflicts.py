@@ -141,7 +141,7 @@ def test_a_conflict_is_noted_written_looked_at_again_and_then_folded() -> None:
         "DELETE FROM pending_changes", "INSERT INTO pending_changes",
         "INSERT INTO event_embeddings", "INSERT INTO events",
         "SELECT id, groupArray((conversation_id,",
-        "SELECT groupArrayIf(id, is_deleted", "SELECT groupUniqArrayArray(current.hours) AS",
+        "SELECT min(is_deleted) AS", "SELECT groupUniqArrayArray(current.hours) AS",
         "INSERT INTO hour_marks",
     ]  # fmt: skip
 

@@ -30,7 +30,7 @@ class RefusingStore(FakeEventStore):
     def select(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         super().select(sql, parameters)
         return (
-            [{"kept": ids_in(parameters), "deleted": [], "embedded": [], "has_embeddings": 0}]
+            [{"are_all_deleted": 0, "deleted": [], "embedded": [], "version_min": 0, "has_embeddings": 0}]
             if "AS embedded" in sql
             else []
         )

@@ -103,18 +103,18 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
     holds it under two keys: looking up each would cost every load what it costs here. The scheduled check of archive
     against ClickHouse finds the others.
     """
-    keys: dict[UUID, Key] = {}
+    firsts: dict[UUID, Create] = {}
     found: dict[UUID, None] = {}
     for create in creates:
-        identifier, key = create.id, key_of(create)
-        if not _tells_hour(identifier, key.hour) or keys.setdefault(identifier, key) != key:
-            found[identifier] = None
+        first = firsts.setdefault(create.id, create)
+        if not _tells_hour(create) or (first is not create and key_of(first) != key_of(create)):
+            found[create.id] = None
     return list(found)
 
 
-def _tells_hour(identifier: UUID, hour: int) -> bool:
-    time_ms = timestamp_ms_of(identifier)
-    return time_ms is not None and abs(time_ms // _HOUR_MS - hour // _HOUR_SECONDS) <= 1
+def _tells_hour(create: Create) -> bool:
+    time_ms = timestamp_ms_of(create.id)
+    return time_ms is not None and abs(time_ms // _HOUR_MS - int(create.timestamp.timestamp()) // _HOUR_SECONDS) <= 1
 
 
 def decide(rows: Iterable[Mapping[str, Any]], creates: Iterable[Create]) -> Settlement:

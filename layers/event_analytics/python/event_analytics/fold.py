@@ -20,6 +20,7 @@ from event_analytics.identifiers import timestamp_ms_of
 FOLD_IDS_MAX: Final = IDS_MAX  # 20,000 read 9 MB of the id index at 113 million rows
 # From here on versions are those of hidden rows (`conflicts`): an id sent under several keys shows one of them.
 TOMBSTONE_VERSION_MIN: Final = 2**63
+_TIME_MS_END: Final = 2**43  # in the year 2248, before ClickHouse's times end
 _HINT_MARGIN: Final = timedelta(hours=1)  # a client may mint the id and take the time at two moments
 # By default an index that has to read over 1,000,000 rows is not used: 3,900 ids.
 _ANY_ROWS_OF_INDEX: Final = "max_projection_rows_to_use_projection_index = 1000000000"
@@ -101,12 +102,12 @@ SELECT count() FROM ({_folded_rows(f"AND change_id IN {rows_of('changes')}")}) W
 """  # noqa: S608 - constants of ours
 
 _PLAN: Final = f"""
-SELECT groupArrayIf(id, is_deleted = 0) AS kept, groupArrayIf(id, is_deleted = 1) AS deleted,
-    groupArrayIf(id, is_deleted = 0 AND has_vectors) AS embedded,
+SELECT min(is_deleted) AS are_all_deleted, if(are_all_deleted, [], groupArrayIf(id, is_deleted = 1)) AS deleted,
+    groupArrayIf(id, is_deleted = 0 AND has_vectors) AS embedded, min(newest) * 4096 AS version_min,
     (SELECT count() FROM event_embeddings) > 0 AS has_embeddings
 FROM
 (
-    SELECT id, max(log.is_deleted) AS is_deleted,
+    SELECT id, max(log.is_deleted) AS is_deleted, max(log.version) AS newest,
         max(hasAny(fields, {list(_VECTOR_FIELDS)})) AS has_vectors
     FROM event_changes AS log
     WHERE id IN {IDS_SQL}
@@ -165,7 +166,8 @@ WHERE current.row_version >= folded.log_version
 """  # noqa: S608 - constants of ours
 
 # Hours of all rows, also of those that another fold wrote: it may have died before it marked them (`hour_marks`). A key
-# that is hidden shows nothing, so nothing counts as folded that only its row holds.
+# that is hidden shows nothing, so nothing counts as folded that only its row holds. No row that a fold of these ids
+# wrote has a version below `version_min`: that tells most rows apart before their ids are read.
 _CHECK: Final = f"""
 SELECT groupUniqArrayArray(current.hours) AS hours,
     groupArrayIf(id, current.row_version < folded.log_version) AS unfolded
@@ -180,6 +182,7 @@ LEFT JOIN
     (
         SELECT id, toUnixTimestamp(toStartOfHour(timestamp)) AS hour, max(version) AS newest
         FROM events
+        PREWHERE version >= {{version_min:UInt64}}
         WHERE id IN {IDS_SQL} AND {_WITHIN}
         GROUP BY id, conversation_id, hour
     )
@@ -205,13 +208,14 @@ class TimeRange(NamedTuple):
 class FoldPlan(NamedTuple):
     """What the log asks for. `kept`: ids to fold; `embedded`: those of them whose embeddings change; `deleted`: ids.
 
-    `has_embeddings`: whether any event has some.
+    `has_embeddings`: whether any event has some. `version_min`: no row that the log asks for has a lower version.
     """
 
     kept: Sequence[UUID]
     deleted: Sequence[UUID]
     embedded: Sequence[UUID]
     has_embeddings: bool
+    version_min: int = 0
 
 
 ALL_TIME: Final = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC))
@@ -223,10 +227,11 @@ def hint_of(ids: Sequence[UUID]) -> TimeRange | None:
     Only a hint: a client may mint an id at another time than its event's.
     """
     times = [timestamp_ms_of(identifier) for identifier in ids]
-    known = [datetime.fromtimestamp(time / 1_000, tz=UTC) for time in times if time is not None and time < 2**43]
+    known = [time for time in times if time is not None and time < _TIME_MS_END]
     if not known or len(known) < len(times):
         return None
-    return TimeRange(min(known) - _HINT_MARGIN, max(known) + _HINT_MARGIN)
+    first, last = (datetime.fromtimestamp(time / 1_000, tz=UTC) for time in (min(known), max(known)))
+    return TimeRange(first - _HINT_MARGIN, last + _HINT_MARGIN)
 
 
 def compile_plan(ids: Sequence[UUID]) -> Statement:
@@ -234,12 +239,17 @@ def compile_plan(ids: Sequence[UUID]) -> Statement:
     return Statement(_PLAN, pack_ids(ids))
 
 
-def plan_of(rows: Sequence[Mapping[str, Any]]) -> FoldPlan:
-    """The plan in the answer."""
+def plan_of(rows: Sequence[Mapping[str, Any]], ids: Sequence[UUID]) -> FoldPlan:
+    """The plan in the answer to `compile_plan` of these ids."""
     if not rows:
         return FoldPlan([], [], [], has_embeddings=False)
-    kept, deleted, embedded = ([UUID(each) for each in rows[0][name]] for name in ("kept", "deleted", "embedded"))
-    return FoldPlan(kept, deleted, embedded, bool(rows[0]["has_embeddings"]))
+    row = rows[0]
+    rest = [UUID(each) for each in row["embedded"]], bool(row["has_embeddings"]), int(row["version_min"])
+    if row["are_all_deleted"]:
+        return FoldPlan([], ids, *rest)
+    deleted = {UUID(each): None for each in row["deleted"]}
+    kept = [identifier for identifier in ids if identifier not in deleted] if deleted else ids
+    return FoldPlan(kept, list(deleted), *rest)
 
 
 def compile_folds(plan: FoldPlan, where: TimeRange) -> list[Statement]:
@@ -259,9 +269,13 @@ def compile_trial(identifier: UUID, change_ids: Sequence[UUID]) -> Statement:
     return Statement(sql, {**parameters, **pack_ids(change_ids, "changes")})
 
 
-def compile_check(ids: Sequence[UUID], where: TimeRange) -> Statement:
-    """One row {hours, unfolded}: hours of the ids' rows, Unix seconds; ids whose row is not what the log asks for."""
-    return _within(_CHECK, ids, where)
+def compile_check(ids: Sequence[UUID], where: TimeRange, version_min: int) -> Statement:
+    """One row {hours, unfolded}: hours of folded rows, Unix seconds; ids whose row is not what the log asks for.
+
+    `version_min`: of the plan of these ids.
+    """
+    sql, parameters = _within(_CHECK, ids, where)
+    return Statement(sql, {**parameters, "version_min": version_min})
 
 
 def compile_marks(ids: Sequence[UUID], where: TimeRange) -> Statement:

@@ -79,6 +79,8 @@ def fold_once(store: EventStore, ids: Sequence[UUID]) -> FoldOutcome:
     timed = [identifier for identifier in ids if timestamp_ms_of(identifier) is not None]
     hint = hint_of(timed)
     first = FoldOutcome([], []) if hint is None else _fold_within(store, timed, hint)
+    if hint is not None and len(timed) == len(ids) and not (first.unfolded or first.refused):
+        return first
     left = set(ids) - set(timed) if hint is not None else set(ids)
     left |= set(first.unfolded) - {identifier for identifier, _ in first.refused}
     rest = [identifier for identifier in ids if identifier in left]
@@ -118,29 +120,34 @@ def _pages_of(store: EventStore) -> Iterator[dict[UUID, int]]:
 
 
 def _fold_within(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> FoldOutcome:
-    refused = _fold_isolated(store, ids, where)
-    check = compile_check(ids, where)
+    refused, version_min = _fold_isolated(store, ids, where)
+    check = compile_check(ids, where, version_min)
     checked = store.select(check.sql, check.parameters)
     # A pass that dies before the hours are marked comes again: nothing is noted as folded before.
     mark_hours(store, [hour for row in checked for hour in row["hours"]])
     return FoldOutcome([UUID(identifier) for row in checked for identifier in row["unfolded"]], refused)
 
 
-def _fold_isolated(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> list[RefusedFold]:
+def _fold_isolated(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> tuple[list[RefusedFold], int]:
+    """The ids whose folds are refused, and the lowest version that any row of the ids has once it is folded."""
     is_well = False
+    version_mins: list[int] = []
 
     def fold(part: Sequence[UUID]) -> None:
         nonlocal is_well
-        plan = compile_plan(part)
+        asked = compile_plan(part)
         try:
-            _run(store, compile_folds(plan_of(store.select(plan.sql, plan.parameters)), where))
+            plan = plan_of(store.select(asked.sql, asked.parameters), part)
+            version_mins.append(plan.version_min)
+            _run(store, compile_folds(plan, where))
         except StoreRejected as error:
             if not (error.is_known or is_well):
                 _check_that_folds_run(store)
                 is_well = True
             raise
 
-    return isolate(ids, fold, math.inf)
+    refused = isolate(ids, fold, math.inf)
+    return refused, min(version_mins, default=0)
 
 
 def _check_that_folds_run(store: EventStore) -> None:

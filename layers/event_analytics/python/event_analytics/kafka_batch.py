@@ -49,16 +49,12 @@ def read_records(event: Mapping[str, Any]) -> list[KafkaRecord]:
             record["partition"],
             record["offset"],
             record["timestamp"],
-            _bytes_of(record.get("key")),
-            _bytes_of(record.get("value")),
+            None if (key := record.get("key")) is None else a2b_base64(key),
+            None if (value := record.get("value")) is None else a2b_base64(value),
         )
         for records in event["records"].values()
         for record in records
     ]
-
-
-def _bytes_of(encoded: str | None) -> bytes | None:
-    return None if encoded is None else a2b_base64(encoded)
 
 
 def runs_of(records: Iterable[KafkaRecord]) -> list[OffsetRun]:
