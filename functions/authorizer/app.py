@@ -13,7 +13,7 @@ from typing import Any
 from event_analytics.access import read_key_ring, usage_identifier
 from event_analytics.adapters.secrets_manager import SecretsManagerSource
 from event_analytics.admission import identify_key
-from event_analytics.errors import Refused
+from event_analytics.errors import Reason, Refused
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import KeySource
 from event_analytics.settings import AuthorizerSettings, ObservabilitySettings
@@ -34,7 +34,8 @@ def handle(event: Mapping[str, Any], deps: Deps, line: InvocationLine) -> dict[s
         caller = identify_key(headers.get("authorization"), deps.keys, deps.now())
     except Refused as refused:
         line.note(reason=str(refused.reason))
-        line.count(refused_keys=1)
+        if refused.reason is Reason.KEY_INVALID:
+            line.count(refused_keys=1)
         return _policy("anonymous", "Deny", event["methodArn"], {})
     line.note(key_id=caller.key_id)
     context = {"key_id": caller.key_id, "scopes": " ".join(sorted(caller.scopes))}

@@ -18,6 +18,7 @@ from event_analytics.routing import EVENTS_TOPIC, Record
 from local_runtime import tansu
 
 from .proxy import Proxy
+from .refusal import Refusal
 
 PARTITIONS = 4
 WAIT_SECONDS = 20.0
@@ -44,7 +45,8 @@ class Broker:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        self.proxy = Proxy(self.port)
+        self.refusal = Refusal()
+        self.proxy = Proxy(self.port, self.refusal)
 
     @property
     def bootstrap(self) -> str:

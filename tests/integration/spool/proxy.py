@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a broker that fails as networks do: silent, deaf, slow, or gone."""
+"""A TCP proxy that fails as networks do (silent, deaf, slow, gone), or as the broker behind it may (refusing)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 from contextlib import suppress
 from enum import StrEnum
+
+from .refusal import Conversation, Refusal
 
 CHUNK = 65_536
 POLL_SECONDS = 0.1
@@ -20,13 +22,17 @@ class Mode(StrEnum):
 
 
 class Proxy:
-    """Listens on a port of its own; `mode` may change at any time and holds for open connections too."""
+    """Listens on a port of its own; `mode` may change at any time and holds for open connections too.
 
-    def __init__(self, upstream_port: int) -> None:
+    `refusal`: what becomes of produce requests, where a broker stands behind.
+    """
+
+    def __init__(self, upstream_port: int, refusal: Refusal | None = None) -> None:
         self.mode = Mode.PASS
         self.delay = 0.0
         self.connections = 0
         self._upstream_port = upstream_port
+        self._refusal = refusal
         self._is_closed = False
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -58,10 +64,13 @@ class Proxy:
                 self._sockets += [client, upstream]
                 with suppress(OSError):
                     upstream.connect(("127.0.0.1", self._upstream_port))
-                self._start(self._pump, client, upstream, False)
-                self._start(self._pump, upstream, client, True)
+                conversation = self._refusal.converse() if self._refusal else None
+                self._start(self._pump, client, upstream, False, conversation)
+                self._start(self._pump, upstream, client, True, conversation)
 
-    def _pump(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, is_answer: bool, conversation: Conversation | None
+    ) -> None:
         source.settimeout(POLL_SECONDS)
         while not self._is_closed:
             try:
@@ -72,6 +81,8 @@ class Proxy:
                 break
             if not data:
                 break
+            if conversation is not None:
+                data = conversation.pass_on(data, is_answer)
             if self.mode is Mode.SILENT or (self.mode is Mode.MUTE and is_answer):
                 continue
             if self.mode is Mode.SLOW and is_answer:

@@ -1,4 +1,4 @@
-"""With Kafka gone, silent, deaf or slow, an append is durable in S3 within 9 seconds; then Kafka gets it, in order."""
+"""With Kafka gone, silent, deaf, slow or full, an append is in S3 within 9 seconds; then Kafka gets it, in order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from contextlib import closing
 import boto3
 import pytest
 from botocore.config import Config
+from kafka.errors import (
+    BrokerResponseError,
+    KafkaStorageError,
+    NotEnoughReplicasError,
+    TopicAuthorizationFailedError,
+)
 from moto import mock_aws
 
 from event_analytics.adapters.kafka_event_log import ACKNOWLEDGE_SECONDS_MAX, KafkaEventLog
@@ -75,11 +81,19 @@ def set_mode(broker: Broker, mode: Mode, delay: float = 0.0) -> None:
     broker.proxy.mode, broker.proxy.delay = mode, delay
 
 
+def refuse_with(broker: Broker, error: type[BrokerResponseError]) -> None:
+    broker.refusal.error_code = error.errno
+
+
 OUTAGES: dict[str, Callable[[Broker], None]] = {
     "stopped": lambda broker: broker.kill(),
     "silent": lambda broker: set_mode(broker, Mode.SILENT),
     "too slow": lambda broker: set_mode(broker, Mode.SLOW, ACKNOWLEDGE_SECONDS_MAX + 2),
     "unheard": lambda broker: set_mode(broker, Mode.MUTE),
+    # kafka-python sends again what the first two refuse, until the time of the request is over; not so the last.
+    "full": lambda broker: refuse_with(broker, KafkaStorageError),
+    "short of replicas": lambda broker: refuse_with(broker, NotEnoughReplicasError),
+    "forbidding": lambda broker: refuse_with(broker, TopicAuthorizationFailedError),
 }
 
 
@@ -173,7 +187,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3ObjectStore]:
         yield S3ObjectStore("archive", client)
 
 
-@pytest.mark.parametrize("outage", ["stopped", "silent"])
+@pytest.mark.parametrize("outage", ["stopped", "silent", "full", "forbidding"])
 def test_once_the_broker_is_back_appends_are_accepted_and_the_spool_drains_in_order(
     broker: Broker, log: KafkaEventLog, bucket: S3ObjectStore, outage: str
 ) -> None:
@@ -199,6 +213,7 @@ def recover(broker: Broker) -> None:
     if broker.process is not None and broker.process.poll() is not None:
         broker.start()
     set_mode(broker, Mode.PASS)
+    broker.refusal.error_code = None
 
 
 def send_until_accepted(sender: Sender) -> list[Record]:

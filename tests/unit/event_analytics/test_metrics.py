@@ -98,6 +98,21 @@ def test_a_line_is_what_cloudwatch_takes_for_metrics(capsys: pytest.CaptureFixtu
     assert (written["key_id"], written["request_id"]) == ("k1", "r1")
 
 
+def test_what_several_functions_may_meet_is_also_summed_over_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(capsys)
+    with lines.telemetry.invocation(None) as line:
+        line.count(refused_keys=1, refused_requests=1)
+
+    [written] = lines.read()
+    own, summed = written["_aws"]["CloudWatchMetrics"]
+    assert {"refused_keys", "refused_requests"} <= {metric["Name"] for metric in own["Metrics"]}
+    assert (own["Dimensions"], summed["Dimensions"]) == ([["function", "service"]], [[]])
+    assert (summed["Namespace"], summed["Metrics"]) == (
+        "Tallystream/test",
+        [{"Name": "refused_keys", "Unit": "Count"}],
+    )
+
+
 def test_every_metric_at_once_still_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines(capsys)
     with lines.telemetry.invocation(None) as line:

@@ -40,10 +40,10 @@ class Door:
             query: query.Deps(store=self.store, objects=self.objects, keys=self.keys, now=lambda: NOW),
             admin: admin.Deps(objects=self.objects, log=FakeEventLog(), keys=self.keys, now=lambda: NOW),
         }
-        telemetry = Telemetry(ObservabilitySettings.from_env({}), "door")
+        self.telemetry = Telemetry(ObservabilitySettings.from_env({}), "door")
         for module, given in deps.items():
             monkeypatch.setattr(module, "_deps", lambda given=given: given)
-            monkeypatch.setattr(module, "_telemetry", lambda: telemetry)
+            monkeypatch.setattr(module, "_telemetry", lambda: self.telemetry)
 
     def call(self, module: Any, event: dict[str, Any], origin: str = "") -> dict[str, Any]:
         return dict(call_app(module.app, event, None, lambda: origin))
@@ -99,6 +99,18 @@ def test_without_a_key_that_is_known_nothing_happens(door: Door, name: str, key:
 
     assert (answer["statusCode"], reason_of(answer)) == ((403, "key_invalid") if key else (401, "key_missing"))
     assert (door.log.records, door.store.asked, list(door.objects.list(""))) == ([], [], [])
+
+
+@pytest.mark.parametrize("name", ["alb_post_events", "alb_get_top_users", "alb_delete_user"])
+@pytest.mark.parametrize(("key", "refused"), [("tally_nobody_00", 1), ("", None)])
+def test_a_wrong_key_is_counted_where_no_authorizer_counts_it(
+    door: Door, name: str, key: str, refused: int | None
+) -> None:
+    module = {"alb_get_top_users": query, "alb_delete_user": admin}.get(name, ingest)
+
+    door.call(module, an_alb_event(name, key))
+
+    assert door.telemetry.line.counts.get("refused_keys") == refused
 
 
 def test_a_key_of_another_scope_is_refused(door: Door) -> None:

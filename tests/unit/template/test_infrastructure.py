@@ -135,6 +135,19 @@ def test_an_archive_of_its_own_stack_is_kept_and_forgotten_by_the_same_rules() -
     }
 
 
+def test_what_rests_is_encrypted_with_the_key_of_the_store() -> None:
+    (rule,) = STORE["Resources"]["ArchiveBucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    takers = {name for name, kind in STACKS.items() if "KmsKeyArn" in kind.takes}
+    given = {"Fn::GetAtt": ["Key", "Arn"]}
+
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": given}
+    assert STORE["Resources"]["ClickHouseLogin"]["Properties"]["KmsKeyId"] == given
+    assert STORE["Resources"]["Key"]["Properties"]["EnableKeyRotation"] is True
+    assert takers == {"streaming", "cache", "tallystream"}
+    for name in takers:
+        assert "{'Ref': 'KmsKeyArn'}" in str(template_of(name)["Resources"]), name
+
+
 def test_cooled_objects_can_still_be_read_by_replays_and_erasures() -> None:
     rules = STORE["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     (transition,) = next(rule for rule in rules if rule["Id"] == "cool-archive")["Transitions"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from event_analytics.metrics import is_metric
+from event_analytics.metrics import SUMMED_METRICS, is_metric
 from local_runtime.sam_template import read_template
 from local_runtime.settings import REPOSITORY
 
@@ -35,9 +35,12 @@ def name_of(alarm: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("alarm", ALARMS.values(), ids=name_of)
 def test_an_alarm_looks_at_a_metric_that_there_is(alarm: dict[str, Any]) -> None:
-    dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])}
 
-    if alarm["Namespace"] == NAMESPACE:
+    if alarm["Namespace"] == NAMESPACE and alarm["MetricName"] in SUMMED_METRICS:
+        assert is_metric(alarm["MetricName"])
+        assert dimensions == {}, "the sum over all functions is published without any"
+    elif alarm["Namespace"] == NAMESPACE:
         assert is_metric(alarm["MetricName"])
         assert dimensions == {"function": dimensions["function"], "service": dimensions["function"]}
         assert dimensions["function"] in FUNCTIONS
@@ -63,6 +66,10 @@ def test_a_runbook_says_cause_check_and_remedy(alarm: dict[str, Any]) -> None:
 
     assert [part for part in ("Cause:", "Check:", "Remedy:") if part not in text] == []
     assert name_of(alarm) in alarm["AlarmDescription"]
+
+
+def test_the_readme_counts_the_alarms_that_there_are() -> None:
+    assert f"{len(ALARMS)} alarms have a runbook each" in (REPOSITORY / "README.md").read_text("utf-8")
 
 
 def test_the_dashboard_shows_metrics_that_there_are() -> None:

@@ -36,6 +36,13 @@ STREAMS = {
     "ArchiveEventsMapping": ("events", "tallystream-archive"),
     "ArchiveChangesMapping": ("event-changes", "tallystream-archive-changes"),
 }
+# Mapping -> whose pollers it has. Replays wait until there is room.
+POLLERS = {
+    "LoadEventsMapping": "Load",
+    "LoadChangesMapping": "Changes",
+    "ArchiveEventsMapping": "Archive",
+    "ArchiveChangesMapping": "Changes",
+}
 ROUTES = {
     ("POST", "/event"): "IngestFunction",
     ("POST", "/events"): "IngestFunction",
@@ -88,7 +95,21 @@ def test_a_mapping_reads_one_topic_from_its_start_with_options_of_on_demand_mode
         "FunctionResponseTypes",
     }
     assert not only_when_provisioned & mapping.keys()
-    assert mapping.get("ProvisionedPollerConfig", {"Fn::If": ["HasLoadPollers"]})["Fn::If"][0] == "HasLoadPollers"
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_has_pollers_of_its_own_where_some_are_set_and_replays_have_none(name: str) -> None:
+    kind = POLLERS.get(name)
+    if kind is None:
+        assert "ProvisionedPollerConfig" not in MAPPINGS[name]
+        return
+    condition, given, otherwise = MAPPINGS[name]["ProvisionedPollerConfig"]["Fn::If"]
+
+    assert TEMPLATE["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}PollersMin"}, "0"]}]}
+    assert given == {"MinimumPollers": {"Ref": f"{kind}PollersMin"}, "MaximumPollers": {"Ref": f"{kind}PollersMax"}}
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    # https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html
+    assert (PARAMETERS[f"{kind}PollersMin"]["MaxValue"], PARAMETERS[f"{kind}PollersMax"]["MaxValue"]) == (200, 2000)
 
 
 def test_every_mapping_reads_in_a_consumer_group_of_its_own() -> None:
@@ -194,6 +215,8 @@ def test_only_health_description_and_the_page_need_no_key() -> None:
         ("QUOTA_EXCEEDED", 429, "quota_exceeded"),
         ("REQUEST_TOO_LARGE", 413, "body_too_large"),
         ("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_encoding"),
+        ("INTEGRATION_FAILURE", 503, "function_unavailable"),
+        ("INTEGRATION_TIMEOUT", 503, "function_unavailable"),
         ("DEFAULT_5XX", None, "internal_error"),
     ],
 )
@@ -213,7 +236,23 @@ def test_a_caller_who_should_wait_is_told_how_long() -> None:
     responses = RESOURCES["Api"]["Properties"]["GatewayResponses"]
     waiting = {name for name, each in responses.items() if "Retry-After" in each["ResponseParameters"]["Headers"]}
 
-    assert waiting == {"THROTTLED", "QUOTA_EXCEEDED", "DEFAULT_5XX"}
+    assert waiting == {"THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"}
+
+
+def test_every_key_has_a_rate_and_a_quota_on_every_route_that_wants_one() -> None:
+    api, plan = RESOURCES["Api"]["Properties"], RESOURCES["KeyUsagePlan"]["Properties"]
+
+    assert plan["Throttle"] == {"RateLimit": {"Ref": "KeyRequestsPerSecond"}, "BurstLimit": {"Ref": "KeyRequestsBurst"}}
+    assert plan["Quota"] == {"Limit": {"Ref": "KeyRequestsPerDay"}, "Period": "DAY"}
+    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
+    assert api["ApiKeySourceType"] == "AUTHORIZER"
+    assert api["Auth"]["ApiKeyRequired"] is True
+
+
+def test_ingest_has_a_ceiling_where_one_is_set() -> None:
+    assert FUNCTIONS["IngestFunction"]["ReservedConcurrentExecutions"] == {
+        "Fn::If": ["LimitsIngest", {"Ref": "IngestConcurrency"}, {"Ref": "AWS::NoValue"}]
+    }
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -303,6 +342,8 @@ def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
         ("Door", "api"),
         ("KmsKeyArn", ""),
         ("LoadPollersMin", 0),
+        ("ArchivePollersMin", 0),
+        ("ChangesPollersMin", 0),
         ("IngestConcurrency", 0),
         ("EventRetentionDays", 0),
         ("ArchiveRetentionDays", 0),

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     # not the caller's fault
     LOG_UNAVAILABLE = "log_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
+    FUNCTION_UNAVAILABLE = "function_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -101,6 +102,7 @@ _STATUS_BY_REASON: Final = {
     Reason.TOO_MANY_LETTERS: 413,
     Reason.LOG_UNAVAILABLE: 503,
     Reason.STORE_UNAVAILABLE: 503,
+    Reason.FUNCTION_UNAVAILABLE: 503,
     Reason.INTERNAL_ERROR: 500,
 }
 

@@ -1,8 +1,9 @@
 """The metrics that there are, each with its unit and what it means: a closed set, so that their number is bounded.
 
-A count on an invocation's line is a metric if it stands here, with the dimensions `service` and `function` alone; what
-varies without bound (ids, keys, users) is a field of the line, never a metric or a dimension. Refusals are counted by
-reason as `rejected_<reason>`: `Reason` is a closed set too. `docs/operating.md` says which alarm looks at which.
+A count on an invocation's line is a metric if it stands here, with the dimensions `service` and `function` alone, some
+also without any. What varies without bound (ids, keys, users) is a field of the line, never a metric or dimension.
+Refusals are counted by reason as `rejected_<reason>`: `Reason` is a closed set too. `docs/operating.md` says which
+alarm looks at which.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ METRICS: Final[Mapping[str, str]] = {
     # HTTP
     "refused_requests": "requests refused as a whole, with a status of 400 to 499",
     "unavailable_requests": "requests that ended in 500 or 503: a part behind us did not answer, or a mistake of ours",
-    # authorizer
+    # authorizer, or each HTTP function where none stands before it
     "refused_keys": "calls with a key that is unknown, revoked or expired",
     # ingest
     "accepted_events": "events and changes that Kafka acknowledged",
@@ -87,6 +88,9 @@ METRICS: Final[Mapping[str, str]] = {
     "replayed_events": "events sent again from the archive",
     "replayed_changes": "changes sent again from the archive",
 }
+
+# Published a second time without dimensions: the sum over all functions, which an alarm can look at.
+SUMMED_METRICS: Final = frozenset({"refused_keys"})
 
 
 def is_metric(name: str) -> bool:

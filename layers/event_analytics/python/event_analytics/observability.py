@@ -12,7 +12,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
-from event_analytics.metrics import REJECTED_PREFIX, is_metric, unit_of
+from event_analytics.metrics import REJECTED_PREFIX, SUMMED_METRICS, is_metric, unit_of
 from event_analytics.settings import ObservabilitySettings
 
 DETAIL_CHARACTERS_MAX: Final = 500  # of an error's text: it may quote the data
@@ -79,9 +79,21 @@ class Telemetry:
         self._metrics.add_dimension("function", self._function)
         for name in filter(is_metric, counts):
             self._metrics.add_metric(name, unit_of(name).value, counts[name])
-        embedded = self._metrics.serialize_metric_set()
+        embedded = _with_sums(self._metrics.serialize_metric_set())
         self._metrics.clear_metrics()
         extra = {**line.fields, **embedded, **counts, **({"audit": line.audit} if line.audit else {})}
         extra.pop("service", None)  # the logger writes it
         write = self._logger.error if failed else self._logger.info
         write("invocation failed" if failed else "invocation", extra=extra)
+
+
+def _with_sums(embedded: Any) -> dict[str, Any]:
+    """The same; what is summed over functions stands there once more, in a set of no dimensions.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    directives = embedded["_aws"]["CloudWatchMetrics"]
+    summed = [metric for metric in directives[0]["Metrics"] if metric["Name"] in SUMMED_METRICS]
+    if summed:
+        directives.append({**directives[0], "Dimensions": [[]], "Metrics": summed})
+    return dict(embedded)

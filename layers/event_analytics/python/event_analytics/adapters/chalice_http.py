@@ -38,6 +38,8 @@ def answering(app: Chalice, handle: Callable[[Request], Answer], line: Invocatio
     except Refused as refused:
         line.note(reason=str(refused.reason), field=refused.field)
         line.count_reasons([refused.reason])
+        if refused.reason is Reason.KEY_INVALID:  # behind API Gateway, the authorizer has counted it
+            line.count(refused_keys=1)
         answer = answer_refused(refused)
     except Unavailable as unavailable:
         line.note(reason=str(unavailable.reason), error_detail=str(unavailable)[:DETAIL_CHARACTERS_MAX])

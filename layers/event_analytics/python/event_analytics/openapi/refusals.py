@@ -29,6 +29,7 @@ _OF_EVERY_KEYED: Final = (
     Reason.ROUTE_NOT_FOUND,
     Reason.THROTTLED,
     Reason.QUOTA_EXCEEDED,
+    Reason.FUNCTION_UNAVAILABLE,
     Reason.INTERNAL_ERROR,
 )
 _RETRY_LATER: Final = {429, 503}
