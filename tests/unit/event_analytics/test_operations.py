@@ -1,12 +1,13 @@
 """Updates, deletes and mixed batches -> records, or the reason why not."""
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 from event_analytics.change import CLEARING_PATCH, decode_stored_change, is_change
-from event_analytics.ingest import Item
+from event_analytics.ingest import Item, draw_at_once
 from event_analytics.operations import plan_delete, plan_operations, plan_update
 from tests.builders import ACCEPTED_US, UUID4, UUID7, an_acceptance, an_event
 
@@ -114,3 +115,46 @@ def test_each_operation_is_its_own_item(operation: Any, outcome: str) -> None:
     (item,) = plan_operations([json.dumps(operation).encode()], an_acceptance())
 
     assert outcome == (item.record.topic if item.record else str(item.refused.reason if item.refused else ""))
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b'{"op":NaN}', "operation_invalid"),
+        (b'{"op":"\\ud800"}', "operation_invalid"),
+        (b'{"op":"create","user_id":"u","event_name":"e","\xff":1}', "unknown_field"),
+        (b'{"op":"create","user_id":"u","event_name":"e","latency_ms":%b}' % (b"9" * 400), "number_not_finite"),
+        (b'{"op":"update","id":"%b","latency_ms":%b}' % (UUID4.encode(), b"9" * 400), "number_not_finite"),
+    ],
+)
+def test_a_broken_operation_leaves_its_neighbours_alone(broken: bytes, reason: str) -> None:
+    neighbour = b'{"op":"delete","id":"%b"}' % UUID4.encode()
+
+    first, second, third = plan_operations([neighbour, broken, neighbour], an_acceptance())
+
+    assert first.record
+    assert third.record
+    assert second.refused
+    assert str(second.refused.reason) == reason
+
+
+def test_random_bytes_of_a_request_are_drawn_once_and_used_once() -> None:
+    drawn: list[int] = []
+
+    def random_bytes(size: int) -> bytes:
+        drawn.append(size)
+        return os.urandom(size)
+
+    create = json.dumps({"op": "create", **an_event(id=None)}).encode()
+    update = b'{"op":"update","id":"%b","error":"x"}' % UUID4.encode()
+    items = plan_operations([create, update] * 50, an_acceptance(random_bytes=random_bytes))
+
+    events, changes = items[::2], [json.loads(item.record.value) for item in items[1::2] if item.record]
+    assert len({*(item.id for item in events), *(change["change_id"] for change in changes)}) == 100
+    assert drawn == [1_000]
+
+
+def test_random_bytes_beyond_those_drawn_at_once_are_drawn_again() -> None:
+    drawing = draw_at_once(an_acceptance(), 1).random_bytes
+
+    assert [len(drawing(10)) for _ in range(3)] == [10, 10, 10]

@@ -68,6 +68,7 @@ REFUSALS = [
     pytest.param(raw(latency_ms=float("inf")), "number_not_finite", "latency_ms", id="infinity"),
     pytest.param(raw(properties={"a": float("-inf")}), "number_not_finite", "properties", id="infinity inside"),
     pytest.param(raw(latency_ms=1).replace(b": 1}", b": 1e999}"), "number_not_finite", "latency_ms", id="1e999"),
+    pytest.param(raw(latency_ms=10**400), "number_not_finite", "latency_ms", id="a whole number beyond floats"),
     pytest.param(raw(input_embeddings=[1e300]), "number_not_finite", "input_embeddings", id="no float32"),
     pytest.param(raw(input_embeddings="AADAfw=="), "number_not_finite", "input_embeddings", id="NaN in base64"),
     pytest.param(raw(latency_ms=-1), "number_negative", "latency_ms", id="a negative latency"),

