@@ -67,7 +67,7 @@ def compile_rolled_up(rollup: Rollup, window: Window, top: Top) -> Query:
     shown_totals = ", ".join(f"sumIf({column}, {top.condition}) AS {column}_total" for column in rollup.counts)
     counts = ", ".join(f"sum({column}) AS {column}" for column in rollup.counts)
     counted = ", ".join(f"{sql} AS {column}" for column, sql in rollup.counts.items())
-    where = Conditions((_IS_NOT_HELD,), rollup_parameters(window)).within(window)
+    where = Conditions().and_key(_IS_NOT_HELD, **rollup_parameters(window)).within(window)
     threads = "SETTINGS max_threads = 1" if full_hours(window) <= _ONE_THREAD_HOURS_MAX else ""
     sql = f"""{_WITH_HELD}
 SELECT sum(rolled_up) = held.2 AS is_whole, groupArraySortedIf({top.limit:d})({top.rank}, {top.condition}) AS top,

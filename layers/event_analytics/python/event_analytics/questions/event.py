@@ -27,6 +27,9 @@ WAIT: Final = Parameter(
     maximum=WAIT_MS_MAX,
 )
 _VERSION_WITH_TIME: Final = 7
+_ONE_THREAD: Final = (
+    "SETTINGS max_threads = 1"  # a row is read before a second one has been started: a fifth of the CPU
+)
 _IS_IT: Final = "id = {id:UUID}"
 _IN_ITS_PARTITION: Final = f"_partition_id IN (SELECT _partition_id FROM events WHERE {_IS_IT})"  # noqa: S608 - as above
 _IN_ITS_HOUR: Final = "toStartOfHour(timestamp) = toStartOfHour(UUIDv7ToDateTime({id:UUID}, 'UTC'))"
@@ -44,17 +47,19 @@ FROM
 )
 ORDER BY is_deleted, version DESC
 LIMIT 1
+{_ONE_THREAD}
 """  # noqa: S608 - constants of ours
 
 
-_EMBEDDINGS: Final = """
+_EMBEDDINGS: Final = f"""
 SELECT input_embeddings, output_embeddings
 FROM event_embeddings
-WHERE id = {id:UUID}
-    AND timestamp = fromUnixTimestamp64Milli({timestamp_ms:Int64}, 'UTC') AND conversation_id = {conversation_id:String}
+WHERE {_IS_IT} AND conversation_id = {{conversation_id:String}}
+    AND timestamp = fromUnixTimestamp64Milli({{timestamp_ms:Int64}}, 'UTC')
 ORDER BY version DESC
 LIMIT 1
-"""
+{_ONE_THREAD}
+"""  # noqa: S608 - constants of ours
 
 
 def compile_event(identifier: UUID) -> Query:
