@@ -36,7 +36,7 @@ class EchoingStore(FakeEventStore):
     def ask(self, sql: str, parameters: Any, seconds_max: float = 20.0) -> Reading:
         self.asked.append((sql, parameters))
         time.sleep(self.seconds)  # what a query takes
-        row = {"user_id": f"u{parameters['limit']}", "events": 1, "events_total": 1, "users_total": 1}
+        row = {"user_id": f"u{parameters['limit']}", "events": 1, "events_total": 1, "keys_total": 1}
         return Reading([row], rows_read=1, bytes_read=1, elapsed_ms=1.0)
 
 

@@ -51,7 +51,7 @@ def answer(query: Query) -> Reading:
         midnight = int(DAY.start.timestamp())
         rows: list[dict[str, Any]] = [{**point, "start_s": midnight}, {**point, "start_s": 0, "is_total": 1}]
     elif "FROM user_hours" in query.sql:
-        rows = [{"top": [[-40, XSS]], "events_total": 40, "keys_total": 1, "is_whole": 1}]
+        rows = [{"user_id": XSS, "events": 40, "events_total": 40, "keys_total": 1, "is_whole": 1}]
     elif "quantilesExact(0.5, 0.95, 0.99)" in query.sql:
         rows = [{"event_name": XSS, "events": 40, "quantiles": [7.0, 1_500.0, 2_000.0]}]
     else:

@@ -90,7 +90,7 @@ def ask(question: str, deps: Any, *answers: list[dict[str, Any]], **fields: Any)
 
 
 def test_an_answer_stands_in_its_frame(deps: app.Deps) -> None:
-    rows = [{"user_id": "u1", "events": 3, "events_total": 4, "users_total": 2}]
+    rows = [{"user_id": "u1", "events": 3, "events_total": 4, "keys_total": 2}]
 
     assert ask("top-users", deps, rows, query={"window": "1h", "limit": "1"}) == {
         "users": [{"user_id": "u1", "events": 3}],

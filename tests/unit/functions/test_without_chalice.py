@@ -31,7 +31,7 @@ answer = app.handle_events(a_request({"events": [an_event()]}, key=keys.write_ke
 from datetime import UTC, datetime
 from functions.query import app
 store = fakes.FakeEventStore()
-store.answers = [[{"user_id": "u", "events": 1, "events_total": 1, "users_total": 1}]]
+store.answers = [[{"user_id": "u", "events": 1, "events_total": 1, "keys_total": 1}]]
 deps = app.Deps(store=store, objects=fakes.FakeObjectStore(), keys=keys, now=lambda: datetime.now(UTC))
 question = next(each for each in app.QUESTIONS if each.name == "top-users")
 answer = app.handle_question(question, a_request(key=keys.read_key, query={"window": "30m"}), deps, line)

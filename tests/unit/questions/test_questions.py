@@ -35,7 +35,7 @@ def answer(question: str, *rows: dict[str, object], **query: object) -> dict[str
 
 
 def test_top_users_come_with_totals() -> None:
-    row = {"user_id": "u1", "events": 3, "events_total": 4, "users_total": 2}
+    row = {"user_id": "u1", "events": 3, "events_total": 4, "keys_total": 2}
 
     assert answer("top-users", row, window="1h") == {
         "rows": [{"user_id": "u1", "events": 3}],

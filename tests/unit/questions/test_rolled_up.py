@@ -10,18 +10,18 @@ from event_analytics.rollup_query import ROLLED_UP_HOURS_MIN
 from tests.unit.questions.asked import PreparedSelect, asked
 
 SHORT = f"{ROLLED_UP_HOURS_MIN * 60 - 1}m"
-NOT_WHOLE: dict[str, Any] = {"is_whole": 0, "top": []}
+NOT_WHOLE: dict[str, Any] = {"is_whole": 0}
 CONVERSATION = {"conversation_id": "c1", "events": 4, "errors": 1, "error_rate": 0.25, "p95_ms": 9.0, "started_ms": 0,
                 "ended_ms": 1}  # fmt: skip
 TABLES = {"top-users": "user_hours", "errors": "event_name_hours", "top-conversations": "conversation_hours"}
 # What the rollup answers, and what comes of it.
 ROLLED_UP: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "top-users": (
-        {"top": [[-3, "u1"]], "events_total": 3, "keys_total": 1},
+        {"user_id": "u1", "events": 3, "events_total": 3, "keys_total": 1},
         {"rows": [{"user_id": "u1", "events": 3}], "totals": {"events_total": 3, "users_total": 1}},
     ),
     "errors": (
-        {"top": [[-1, "search", 4]], "events_total": 9, "errors_total": 1, "keys_total": 2},
+        {"event_name": "search", "events": 4, "errors": 1, "events_total": 9, "errors_total": 1, "keys_total": 2},
         {"rows": [{"event_name": "search", "events": 4, "errors": 1, "error_rate": 0.25}],
          "totals": {"events_total": 9, "errors_total": 1}},
     ),
@@ -56,7 +56,7 @@ def test_one_that_is_not_is_left_aside(question: str) -> None:
 
 
 def test_a_count_of_users_event_by_event_has_its_totals_in_every_row() -> None:
-    counted = {"user_id": "u2", "events": 5, "events_total": 5, "users_total": 1}
+    counted = {"user_id": "u2", "events": 5, "events_total": 5, "keys_total": 1}
 
     found = BY_NAME["top-users"].answer(asked("top-users"), PreparedSelect([NOT_WHOLE], [counted]))
 

@@ -42,7 +42,7 @@ _IS_NOT_HELD: Final = """toStartOfHour(timestamp) IN
 
 
 class Top(NamedTuple):
-    """Which keys an answer shows: the first `limit` by `rank`, SQL of a tuple over key and counts that sorts upwards.
+    """Which keys an answer shows: the first `limit` by `rank`, SQL of an ORDER BY over key and counts.
 
     `condition`: SQL over key and counts, of those that may be shown; `parameters` stand in it.
     """
@@ -59,19 +59,18 @@ def window_to_roll_up(window: Window | None) -> Window | None:
 
 
 def compile_rolled_up(rollup: Rollup, window: Window, top: Top) -> Query:
-    """One row: `is_whole`, and `top`, a list of `rank` tuples in order.
+    """Rows {key, counts, is_whole, keys_total, <count>_total} in order; none where no key may be shown.
 
-    Over all keys that may be shown, shown or not: their number as `keys_total`, the sum of each count as
-    `<count>_total`.
+    `is_whole` is the same in all rows, and so are the totals: over all keys that may be shown, shown or not.
     """
-    shown_totals = ", ".join(f"sumIf({column}, {top.condition}) AS {column}_total" for column in rollup.counts)
+    totals = ", ".join(f"sumIf({column}, {top.condition}) OVER () AS {column}_total" for column in rollup.counts)
     counts = ", ".join(f"sum({column}) AS {column}" for column in rollup.counts)
     counted = ", ".join(f"{sql} AS {column}" for column, sql in rollup.counts.items())
     where = Conditions().and_key(_IS_NOT_HELD, **rollup_parameters(window)).within(window)
     threads = "SETTINGS max_threads = 1" if full_hours(window) <= _ONE_THREAD_HOURS_MAX else ""
     sql = f"""{_WITH_HELD}
-SELECT sum(rolled_up) = held.2 AS is_whole, groupArraySortedIf({top.limit:d})({top.rank}, {top.condition}) AS top,
-    countIf({top.condition}) AS keys_total, {shown_totals}
+SELECT {rollup.key}, {rollup.columns}, sum(rolled_up) OVER () = held.2 AS is_whole,
+    countIf({top.condition}) OVER () AS keys_total, {totals}
 FROM
 (
     SELECT {rollup.key}, {counts}, sum(rolled_up) AS rolled_up
@@ -84,6 +83,9 @@ FROM
     )
     GROUP BY {rollup.key}
 )
+QUALIFY {top.condition}
+ORDER BY {top.rank}
+LIMIT {top.limit:d}
 {threads}
 """  # noqa: S608 - constants of ours
     return Query(sql, {**where.parameters, **top.parameters})

@@ -1,6 +1,7 @@
 """clickhouse-connect as an `EventStore`. `raw_insert` of JSONEachRow is its fastest way in: nothing is re-encoded."""
 
 import math
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -22,6 +23,7 @@ HANGING_SECONDS_MAX: Final = 24  # a store that stops no question in time hangs:
 _ANSWER_ROWS_READ_MAX: Final = 2_000_000_000  # 20 s of eight cores; refused before it is read
 _ANSWER_BYTES_MAX: Final = 64_000_000  # of one result: an answer takes 4 MB
 _SPILL_BYTES_MIN: Final = _SELECT_MEMORY_BYTES_MAX // 2  # from here on groups go to disk, so that the limit holds
+_NEEDS_NO_ESCAPE: Final = re.compile(r"[A-Za-z0-9_=-]{1000,}")  # lists of ids: 2.5 us for each and statement
 _TOO_HEAVY_CODES: Final = frozenset({158, 159, 160, 241, 307, 396})  # rows, time, slow, memory, bytes, result
 
 _INSERT_SETTINGS: Final = {
@@ -110,8 +112,8 @@ class ClickHouseEventStore:
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         """As `EventStore.execute`."""
-        try:
-            self._connected().command(sql, parameters=dict(parameters), settings=_EXECUTE_SETTINGS)
+        try:  # not `command`, which puts parameters into the URL
+            self._connected().raw_query(sql, parameters=_ready(parameters), settings=_EXECUTE_SETTINGS)
         except (ClickHouseError, OSError) as error:
             raise _write_failure_of(error) from error
 
@@ -128,7 +130,7 @@ class ClickHouseEventStore:
 
     def _query(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any], form: str) -> bytes:
         try:
-            return self._connected().raw_query(sql, parameters=dict(parameters), settings=dict(settings), fmt=form)
+            return self._connected().raw_query(sql, parameters=_ready(parameters), settings=dict(settings), fmt=form)
         except ClickHouseError as error:
             if _code_of(error) in _TOO_HEAVY_CODES:
                 raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
@@ -150,6 +152,24 @@ class ClickHouseEventStore:
             except (ClickHouseError, OSError) as error:  # whatever its code: no row had been sent yet
                 raise _unavailability_of(error) from error
         return self._client
+
+
+def _ready(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters; long ones that need no escaping are hidden from the client, which looks at each character."""
+    return {
+        name: _Ready(value) if isinstance(value, str) and _NEEDS_NO_ESCAPE.fullmatch(value) else value
+        for name, value in parameters.items()
+    }
+
+
+class _Ready:
+    """A text as it is sent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
 
 
 def _write_file(pem: str) -> str:

@@ -3,7 +3,7 @@
 By event name, hours that are counted already are taken from their rollup unless another filter than the name is given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
@@ -16,7 +16,7 @@ from event_analytics.rollup_query import Top, ask_rolled_up, compile_rolled_up, 
 
 _BY: Final = Parameter("by", Kind.CHOICE, "What a row is about.", default="event_name", choices=("event_name", "error"))
 _COLUMNS: Final = {"event_name": ("event_name", "events", "errors", "error_rate"), "error": ("error", "errors")}
-_RANK: Final = "(-toInt64(errors), toString(event_name), events)"
+_RANK: Final = "errors DESC, event_name"
 _NAME_FILTERS: Final = ((), ("event_name = {event_name:String}",))  # what a rollup by event name can be filtered by
 
 
@@ -57,7 +57,7 @@ def compile_counted(asked: Asked) -> Query:
     extra_rows = 1 if by == "error" else 0
     conditions = asked.conditions().and_(limit=asked.limit + extra_rows)
     sql = f"""
-SELECT {by}, events, errors, errors / events AS error_rate,
+SELECT {by}, events, errors,
     sum(events) OVER () AS events_total, sum(errors) OVER () AS errors_total
 FROM
 (
@@ -74,22 +74,15 @@ LIMIT {{limit:UInt32}}
 
 def answer_errors(asked: Asked, select: Select) -> Found:
     """The errors; counted event by event where a rollup that should hold is not whole."""
-    if rolled_up := ask_rolled_up(_compile_rolled_up(asked), select):
-        (row,) = rolled_up
-        return _found([_row_of(*each) for each in row["top"]], row)
-    rows = select(compile_counted(asked)).rows
-    names = _COLUMNS[asked.options["by"]]
-    shown = [{name: row[name] for name in names} for row in rows if row.get("error") != ""][: asked.limit]
-    return _found(convert(shown, list[ErrorRow]), rows[0] if rows else {})
+    rows = ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows
+    shown = [_describe(row, asked) for row in rows if row.get("error") != ""][: asked.limit]
+    first = rows[0] if rows else {}
+    return Found(convert(shown, list[ErrorRow]), {name: first.get(name, 0) for name in ErrorTotals.__struct_fields__})
 
 
-def _row_of(negated_errors: int, event_name: str, events: int) -> ErrorRow:
-    errors = -negated_errors
-    return ErrorRow(event_name=event_name, events=events, errors=errors, error_rate=errors / events)
-
-
-def _found(shown: Sequence[ErrorRow], totals: Mapping[str, Any]) -> Found:
-    return Found(shown, {name: totals.get(name, 0) for name in ErrorTotals.__struct_fields__})
+def _describe(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    figures = {**row, "error_rate": row["errors"] / row["events"]}
+    return {name: figures[name] for name in _COLUMNS[asked.options["by"]]}
 
 
 ERRORS = Question(

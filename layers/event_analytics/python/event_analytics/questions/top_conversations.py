@@ -27,9 +27,9 @@ _RANKS: Final = {
     "latency": f"{_P95} DESC NULLS LAST",
 }
 _ROLLED_UP_RANKS: Final = {
-    "error_rate": "(-errors / events, -toInt64(events), conversation_id)",
-    "errors": "(-toInt64(errors), -toInt64(events), conversation_id)",
-    "events": "(-toInt64(events), 0, conversation_id)",
+    "error_rate": "errors / events DESC, events DESC, conversation_id",
+    "errors": "errors DESC, events DESC, conversation_id",
+    "events": "events DESC, conversation_id",
 }
 _MAY_BE_SHOWN: Final = "conversation_id != '' AND events >= {min_events:UInt32}"
 _BY: Final = Parameter(
@@ -65,7 +65,7 @@ def _compile_rolled_up(asked: Asked) -> Query | None:
         return None
     top = compile_rolled_up(CONVERSATION_HOURS, window, Top(rank, _MAY_BE_SHOWN, asked.limit))
     shown = _compile_figures(asked, "ranked.2", "ranked.1 AS is_whole, ")
-    ranked = f"SELECT is_whole, arrayMap(each -> each.3, top) FROM ({top.sql})"  # noqa: S608 - constants of ours
+    ranked = f"SELECT min(is_whole), groupArray(conversation_id) FROM ({top.sql})"  # noqa: S608 - constants of ours
     return Query(f"WITH ({ranked}) AS ranked{shown.sql}", {**top.parameters, **shown.parameters})
 
 

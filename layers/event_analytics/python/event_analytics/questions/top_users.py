@@ -13,7 +13,7 @@ from event_analytics.questions.question import Asked, Found, Question
 from event_analytics.rollup import USER_HOURS
 from event_analytics.rollup_query import Top, ask_rolled_up, compile_rolled_up, window_to_roll_up
 
-_RANK: Final = "(-toInt64(events), user_id)"
+_RANK: Final = "events DESC, user_id"
 _HAS_USER: Final = "user_id != ''"
 
 
@@ -48,7 +48,7 @@ def compile_counted(asked: Asked) -> Query:
     """As above, counted event by event."""
     conditions = asked.conditions().and_(_HAS_USER, limit=asked.limit)
     sql = f"""
-SELECT user_id, events, sum(events) OVER () AS events_total, count() OVER () AS users_total
+SELECT user_id, events, sum(events) OVER () AS events_total, count() OVER () AS keys_total
 FROM
 (
     SELECT user_id, count() AS events
@@ -56,7 +56,7 @@ FROM
     {conditions.where()}
     GROUP BY user_id
 )
-ORDER BY events DESC, user_id
+ORDER BY {_RANK}
 LIMIT {{limit:UInt32}}
 """  # noqa: S608 - constants of ours
     return Query(sql, conditions.parameters)
@@ -64,16 +64,10 @@ LIMIT {{limit:UInt32}}
 
 def answer_top_users(asked: Asked, select: Select) -> Found:
     """The users; counted event by event where a rollup that should hold is not whole."""
-    if rolled_up := ask_rolled_up(_compile_rolled_up(asked), select):
-        (row,) = rolled_up
-        users = [UserRow(user_id, -negated) for negated, user_id in row["top"]]
-        return _found(users, UserTotals(row["events_total"], row["keys_total"]))
-    rows = select(compile_counted(asked)).rows
-    return _found(convert(rows, list[UserRow]), convert(rows[0], UserTotals) if rows else UserTotals())
-
-
-def _found(users: list[UserRow], totals: UserTotals) -> Found:
-    return Found(users, {name: getattr(totals, name) for name in UserTotals.__struct_fields__})
+    rows = ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows
+    first = rows[0] if rows else {"events_total": 0, "keys_total": 0}
+    totals = {"events_total": first["events_total"], "users_total": first["keys_total"]}
+    return Found(convert(rows, list[UserRow]), totals)
 
 
 TOP_USERS = Question(
