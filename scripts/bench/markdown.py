@@ -1,6 +1,7 @@
 """Puts the figures of `build/bench.json` into docs/benchmarks.md: `python -m scripts.bench.markdown [--file PATH]`.
 
-What stands between the two marks of the document is replaced; the text around them stays.
+What stands between the two marks of the document is replaced; the text around them stays. `growth` is run by itself and
+has marks of its own.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from local_runtime.settings import REPOSITORY
 from scripts.bench.__main__ import REPORT
 from scripts.bench.report import text_of
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+_GROWTH: Final = "growth"
 DOCUMENT: Final = REPOSITORY / "docs" / "benchmarks.md"
 TARGETS: Final[Mapping[str, tuple[str, str]]] = {
     "sustained_events_per_s": ("held for 60 s over HTTP, 500 a request, archive running, events/s", ">= 20,000"),
@@ -37,23 +38,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, default=REPORT)
     figures = json.loads(parser.parse_args(arguments).file.read_text(encoding="utf-8"))
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(put_between(text, describe(figures)), encoding="utf-8")
+    if _GROWTH in figures["sections"]:
+        text = put_between(text, _GROWTH, describe_growth(figures))
+    if set(figures["sections"]) - {_GROWTH}:
+        text = put_between(text, "bench", describe(figures))
+    DOCUMENT.write_text(text, encoding="utf-8")
     return 0
 
 
-def put_between(text: str, block: str) -> str:
-    """The text with this block between the marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+def put_between(text: str, mark: str, block: str) -> str:
+    """The text with this block between the marks of that name."""
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{block}\n{end}{after}"
 
 
 def describe(document: Mapping[str, Any]) -> str:
     """Tables in Markdown of what was measured."""
-    machine, sections = document["machine"], document["sections"]
-    load = f"load {machine['load_average'][0]} before and {machine['load_average_after'][0]} after"
-    host = f"{machine['processors']} x {machine['processor']}, {machine['memory']}, Python {machine['python']}"
-    blocks = [f"{host}, {load}, {document['measured_at'][:10]}.", describe_targets(document)]
+    sections = document["sections"]
+    blocks = [describe_machine(document), describe_targets(document)]
     if "sustained" in sections:
         blocks.append(describe_cpu("events/s", "events_per_s", "cpu_us_per_event", sections["sustained"]))
     for way, steps in sections.get("brief", {}).items():
@@ -65,6 +69,29 @@ def describe(document: Mapping[str, Any]) -> str:
         rows = list(zip(worded(packages["import_ms"]), worded(packages["import_cpu_ms"]), strict=True))
         blocks.append(table_of(["function", "import, ms", "of it CPU, ms"], [[*wall, cpu[1]] for wall, cpu in rows]))
     return "\n\n".join(blocks)
+
+
+def describe_growth(document: Mapping[str, Any]) -> str:
+    """Tables in Markdown of how the figures change with partitions, sizes of events, and events in the stack."""
+    growth = document["sections"][_GROWTH]
+    names = {"partitions": "{} partitions", "event_size": "{} an event"}
+    blocks = [describe_machine(document)]
+    for part, name in names.items():
+        columns = {name.format(key): column for key, column in growth[part].items()}
+        blocks.append(describe_cpu("visible events/s, flat out", "visible_per_s", "cpu_us_per_event", columns))
+    memory = growth["memory_mb"]
+    stages = {**memory["before"], **memory["after"]}
+    rows = [[stage, *(text_of(memory[when].get(stage, 0)) for when in ("before", "after"))] for stage in stages]
+    blocks.append(table_of(["resident, MB", "before", f"after {memory['events']:,} events"], rows))
+    return "\n\n".join(blocks)
+
+
+def describe_machine(document: Mapping[str, Any]) -> str:
+    """Where and when it was measured."""
+    machine = document["machine"]
+    load = f"load {machine['load_average'][0]} before and {machine['load_average_after'][0]} after"
+    host = f"{machine['processors']} x {machine['processor']}, {machine['memory']}, Python {machine['python']}"
+    return f"{host}, {load}, {document['measured_at'][:10]}."
 
 
 def describe_targets(document: Mapping[str, Any]) -> str:

@@ -128,13 +128,6 @@ def test_a_document_is_printed_whole() -> None:
     assert "growth" in SECTIONS
 
 
-def test_the_document_is_replaced_between_its_marks_only() -> None:
-    text = f"before\n{markdown.BEGIN}\nold\n{markdown.END}\nafter\n"
-
-    assert markdown.put_between(text, "new") == f"before\n{markdown.BEGIN}\nnew\n{markdown.END}\nafter\n"
-    assert markdown.BEGIN in markdown.DOCUMENT.read_text("utf-8")
-
-
 def test_each_headline_stands_beside_its_target() -> None:
     machine = {"processors": 2, "processor": "X", "memory": "1 kB", "python": "3", "load_average": [1.0]}
     rate = {
