@@ -1,7 +1,8 @@
 """`make bench [ARGS="--only sustained"]`: how fast the whole path is on this machine, and where the time goes.
 
 Each section has a stack of its own on free ports, under `.tallystream/bench`; nothing of it is left. All sections but
-`growth` take about five minutes together. Prints tables and writes `build/bench.json`.
+`growth` take eight to eleven minutes together, since rates are held for a minute each. Prints tables and writes
+`build/bench.json`.
 
 Exit codes: 0 measured; 1 a stack did not start, or something that was sent did not arrive; 2 wrong usage;
 130 interrupted.

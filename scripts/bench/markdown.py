@@ -60,6 +60,8 @@ def describe(document: Mapping[str, Any]) -> str:
     blocks = [describe_machine(document), describe_targets(document)]
     if "sustained" in sections:
         blocks.append(describe_cpu("events/s", "events_per_s", "cpu_us_per_event", sections["sustained"]))
+        waits = {rate: held["freshness_ms"] for rate, held in sections["sustained"].items()}
+        blocks.append(table_of(["from 202 to visible, ms", "p50, p99"], worded(waits)))
     for way, steps in sections.get("brief", {}).items():
         blocks.append(describe_cpu(way.replace("_", " "), "seconds", "cpu_us_per_operation", steps))
     for name, group in sections.get("stages", {}).items():
@@ -91,7 +93,9 @@ def describe_machine(document: Mapping[str, Any]) -> str:
     machine = document["machine"]
     load = f"load {machine['load_average'][0]} before and {machine['load_average_after'][0]} after"
     host = f"{machine['processors']} x {machine['processor']}, {machine['memory']}, Python {machine['python']}"
-    return f"{host}, {load}, {document['measured_at'][:10]}."
+    loops = machine.get("loop_ms", {}).values()
+    speed = f"; a fixed loop of Python, between sections, took {min(loops)} to {max(loops)} ms" if loops else ""
+    return f"{host}, {load}, {document['measured_at'][:10]}{speed}."
 
 
 def describe_targets(document: Mapping[str, Any]) -> str:

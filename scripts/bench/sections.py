@@ -12,6 +12,7 @@ from event_analytics.windows import format_instant
 from local_runtime.settings import LocalSettings
 from scripts.bench.brief import EVENTS, Brief
 from scripts.bench.embedded import Say, measured_stack
+from scripts.bench.figures import time_loop
 from scripts.bench.growth import Growing, Growth
 from scripts.bench.load_generator import load_generator
 from scripts.bench.packages import measure_packages
@@ -105,14 +106,19 @@ DEFAULT_SECTIONS: Final = tuple(name for name in SECTIONS if name != "growth")
 
 
 def measure(bench: Bench, names: Sequence[str]) -> dict[str, Any]:
-    """The whole document: the figures that are looked for first, the machine, then each section."""
+    """The whole document: the figures that are looked for first, the machine, then each section.
+
+    `machine.loop_ms`: what a fixed loop took before the first section and after each: a machine that is shared is not
+    equally fast all the time, and figures of two runs compare only as far as this does.
+    """
     machine, measured_at = describe_machine(), format_instant(datetime.now(UTC))
-    sections = {}
+    sections, loops = {}, {"before": time_loop()}
     for name in names:
         bench.say(f"--- {name}")
         sections[name] = SECTIONS[name](bench)
-    load = {"load_average_after": [round(load, 1) for load in os.getloadavg()]}
-    return {"measured_at": measured_at, **headline(sections), "machine": {**machine, **load}, "sections": sections}
+        loops[name] = time_loop()
+    after = {"load_average_after": [round(load, 1) for load in os.getloadavg()], "loop_ms": loops}
+    return {"measured_at": measured_at, **headline(sections), "machine": {**machine, **after}, "sections": sections}
 
 
 def headline(sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ FLAT_OUT = {"visible_per_s": 12_345, "cpu_us_per_event": {"engine": 10.5, "sum":
 GROWN: dict[str, Any] = {
     "measured_at": "2026-11-22T10:00:00Z",
     "machine": {"processors": 2, "processor": "AMD EPYC", "memory": "24 kB", "python": "3.11.7",
-                "load_average": [1.0], "load_average_after": [2.0]},
+                "load_average": [1.0], "load_average_after": [2.0], "loop_ms": {"before": 5.5, "growth": 6.0}},
     "sections": {
         "growth": {
             "partitions": {"8": FLAT_OUT, "32": FLAT_OUT},
@@ -41,6 +41,7 @@ def test_growth_has_a_table_for_each_way_to_grow() -> None:
 
     assert "| visible events/s, flat out | 8 partitions | 32 partitions |" in text
     assert "| visible events/s, flat out | 1 kB an event |" in text
+    assert "took 5.5 to 6.0 ms" in text
     assert "| engine, µs | 10.50 | 10.50 |" in text
     assert "| resident, MB | before | after 2,000,000 events |" in text
     assert "| broker | 0 | 400 |" in text

@@ -4,13 +4,15 @@ import math
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import clickhouse_connect
 import msgspec
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 
+from event_analytics.adapters.clickhouse_reading import Reader
 from event_analytics.clickhouse_codes import ErrorKind, classify_code, name_of_code
 from event_analytics.errors import Reason, Refused, StoreMisconfigured, StoreRejected, StoreUnavailable
 from event_analytics.ports import ASK_SECONDS_MAX, Reading
@@ -85,7 +87,8 @@ class ClickHouseEventStore:
         self._credentials: dict[str, Any] = {"username": user, "password": password or ""} if user else {}
         if ca_certificate:
             self._credentials["ca_cert"] = _write_file(ca_certificate)
-        self._client: Client | None = None
+        self._timeout = Timeout(connect=_CONNECT_SECONDS_MAX, read=wait_seconds_max)
+        self._client: HttpClient | None = None
 
     def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
         """As `EventStore.insert_rows`."""
@@ -130,7 +133,7 @@ class ClickHouseEventStore:
 
     def _query(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any], form: str) -> bytes:
         try:
-            return self._connected().raw_query(sql, parameters=_ready(parameters), settings=dict(settings), fmt=form)
+            return Reader(self._connected(), self._timeout).read(sql, _ready(parameters), settings, form)
         except ClickHouseError as error:
             if _code_of(error) in _TOO_HEAVY_CODES:
                 raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
@@ -138,10 +141,10 @@ class ClickHouseEventStore:
         except OSError as error:
             raise _unavailability_of(error) from error
 
-    def _connected(self) -> Client:
+    def _connected(self) -> HttpClient:
         if self._client is None:
             try:
-                self._client = clickhouse_connect.get_client(
+                client = clickhouse_connect.get_client(
                     dsn=self._url,
                     connect_timeout=_CONNECT_SECONDS_MAX,
                     send_receive_timeout=self._wait_seconds_max,
@@ -151,6 +154,7 @@ class ClickHouseEventStore:
                 )
             except (ClickHouseError, OSError) as error:  # whatever its code: no row had been sent yet
                 raise _unavailability_of(error) from error
+            self._client = cast("HttpClient", client)  # what it is for a URL of HTTP
         return self._client
 
 
