@@ -196,3 +196,34 @@ def test_a_statement_that_fails_for_what_a_row_holds_is_rejected_with_its_code(s
         store.execute("SELECT jsonMergePatch(materialize({text:String}), '{}')", {"text": "[1]"})
 
     assert (rejected.value.code, rejected.value.is_known) == (36, False)
+
+
+@pytest.mark.parametrize("times", [1, 2_000], ids=["in the URL", "in the body"])
+def test_parameters_arrive_as_they_are(times: int, stack: Any) -> None:
+    store = ClickHouseEventStore(stack.connection.clickhouse_url)
+    parameters = {"text": "tab\t line\n back\\ 'q' \"d\" `b` ä € %s {text:String} " * times, "numbers": [1, 2**32 - 1]}
+
+    found = store.select("SELECT {text:String} AS text, {numbers:Array(UInt32)} AS numbers", parameters)
+
+    assert found == [parameters]
+
+
+def test_reads_and_writes_share_the_database_of_the_url(stack: Any) -> None:
+    url, name = stack.connection.clickhouse_url, f"other_{uuid.uuid4().hex}"
+    plain, other = ClickHouseEventStore(url), ClickHouseEventStore(f"{url}/{name}")
+    plain.command(f"CREATE DATABASE {name}")
+    try:
+        other.execute("CREATE TABLE only_here (number UInt8) ENGINE = Memory", {})
+        assert other.select("SELECT currentDatabase() AS name, count() AS rows FROM only_here", {}) == [
+            {"name": name, "rows": 0}
+        ]
+        assert plain.select("SELECT currentDatabase() AS name", {}) == [{"name": "default"}]
+    finally:
+        plain.command(f"DROP DATABASE {name}")
+
+
+def test_an_error_after_the_first_rows_is_an_error(stack: Any) -> None:
+    store = ClickHouseEventStore(stack.connection.clickhouse_url)
+
+    with pytest.raises(StoreUnavailable, match="throwIf"):
+        store.select("SELECT throwIf(number = 900000) AS x FROM numbers(1000000) SETTINGS max_block_size = 1000", {})

@@ -34,7 +34,9 @@ class Reader:
             ClickHouseError: with ClickHouse's `code`, or None where ClickHouse did not answer.
         """
         text, bound = bind_query(f"{sql}\nFORMAT {form}", dict(parameters))
-        fields = {**settings, "wait_end_of_query": 1, "database": self._client.database or "default"}
+        fields = {**settings, "wait_end_of_query": 1}
+        if self._client.database:  # else that of the user, as for what the client writes
+            fields["database"] = self._client.database
         if sum(map(len, bound.values())) > _URL_CHARACTERS_MAX:
             request: dict[str, Any] = {"fields": {"query": text, **bound}}
         else:
