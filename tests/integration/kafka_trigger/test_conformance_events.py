@@ -118,6 +118,7 @@ def test_point_05_record_that_no_payload_holds_blocks_its_partition_and_is_named
     broker.send(topic, [b"other"], 1)
     player = play(broker, topic)
     wait_for(lambda: len(endpoint.accepted_values()) == 2 and player.status()["lag"] == 2, "the rest")
+    wait_for(lambda: player.status()["last_error"], "the record to be named")
 
     error = player.status()["last_error"]
     assert sorted(endpoint.accepted_values()) == [b"before", b"other"]
