@@ -1,24 +1,10 @@
 """Figures as they are reported: a median with its extremes, quantiles, and whether a backlog grew."""
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-_LOOPS: Final = 25
-_LOOP_STEPS: Final = 100_000
 _P99: Final = 98  # of ninety-nine cuts between a hundred equal parts
-
-
-def time_loop() -> float:
-    """Milliseconds of a fixed loop of Python, the median of some: how fast this machine is just now."""
-    took = []
-    for _ in range(_LOOPS):
-        began, total = time.perf_counter(), 0
-        for step in range(_LOOP_STEPS):
-            total += step * step
-        took.append((time.perf_counter() - began) * 1_000)
-    return round(statistics.median(took), 2)
 
 
 def spread_of(values: Sequence[float], digits: int = 1) -> dict[str, Any]:

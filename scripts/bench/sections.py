@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,7 +14,6 @@ from event_analytics.windows import format_instant
 from local_runtime.settings import LocalSettings
 from scripts.bench.brief import EVENTS, Brief
 from scripts.bench.embedded import Say, measured_stack
-from scripts.bench.figures import time_loop
 from scripts.bench.growth import Growing, Growth
 from scripts.bench.load_generator import load_generator
 from scripts.bench.packages import measure_packages
@@ -22,6 +23,8 @@ from scripts.bench.sustained import Pace, Sustained
 from scripts.bench_query.report import describe_machine
 
 REQUEST_SIZES: Final = (500, 1_000)
+_LOOPS: Final = 25
+_LOOP_STEPS: Final = 100_000  # some milliseconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +122,17 @@ def measure(bench: Bench, names: Sequence[str]) -> dict[str, Any]:
         loops[name] = time_loop()
     after = {"load_average_after": [round(load, 1) for load in os.getloadavg()], "loop_ms": loops}
     return {"measured_at": measured_at, **headline(sections), "machine": {**machine, **after}, "sections": sections}
+
+
+def time_loop() -> float:
+    """Milliseconds of a fixed loop of Python, the median of some: how fast this machine is just now."""
+    took = []
+    for _ in range(_LOOPS):
+        began, total = time.perf_counter(), 0
+        for step in range(_LOOP_STEPS):
+            total += step * step
+        took.append((time.perf_counter() - began) * 1_000)
+    return round(statistics.median(took), 2)
 
 
 def headline(sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from local_runtime.sam_template import read_template
 from local_runtime.settings import REPOSITORY
 from scripts.deploy.stacks import BUILT_TEMPLATE, STACKS, Output
-from tests.unit.template.test_template import ROUTES
+from tests.unit.template.test_gateway import ROUTES
 
 INFRASTRUCTURE = REPOSITORY / "infrastructure"
 

@@ -8,66 +8,13 @@ from typing import Any
 import pytest
 
 from event_analytics import settings as function_settings
-from event_analytics.erasure_run import CONSUMERS
 from functions.report import app as report
 from local_runtime.build import LayerTarget
 from local_runtime.deploy import StackSettings, local_parameters
-from local_runtime.sam_template import read_template
 from local_runtime.settings import REPOSITORY
+from tests.unit.template.parts import FUNCTIONS, LOG_GROUPS, PARAMETERS, RESOURCES, TEMPLATE
 
-TEMPLATE = read_template(REPOSITORY / "template.yaml")
-RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
-
-
-def of_type(resource_type: str) -> dict[str, dict[str, Any]]:
-    return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == resource_type}
-
-
-FUNCTIONS = of_type("AWS::Serverless::Function")
-MAPPINGS = of_type("AWS::Lambda::EventSourceMapping")
-LOG_GROUPS = of_type("AWS::Logs::LogGroup")
 GLOBAL_ENVIRONMENT = {"LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_TRACE_DISABLED"}
-# Mapping -> its topic and its consumer group.
-STREAMS = {
-    "LoadEventsMapping": ("events", "tallystream-load"),
-    "LoadChangesMapping": ("event-changes", "tallystream-load-changes"),
-    "LoadReplayMapping": ("events-replay", "tallystream-load-replay"),
-    "ArchiveEventsMapping": ("events", "tallystream-archive"),
-    "ArchiveChangesMapping": ("event-changes", "tallystream-archive-changes"),
-}
-# Mapping -> whose pollers it has. Replays wait until there is room.
-POLLERS = {
-    "LoadEventsMapping": "Load",
-    "LoadChangesMapping": "Changes",
-    "ArchiveEventsMapping": "Archive",
-    "ArchiveChangesMapping": "Changes",
-}
-ROUTES = {
-    ("POST", "/event"): "IngestFunction",
-    ("POST", "/events"): "IngestFunction",
-    ("POST", "/batch"): "IngestFunction",
-    ("PUT", "/event/{id}"): "IngestFunction",
-    ("DELETE", "/event/{id}"): "IngestFunction",
-    ("GET", "/event/{id}"): "QueryFunction",
-    ("GET", "/conversations/{id}/events"): "QueryFunction",
-    ("GET", "/reports/top-users"): "QueryFunction",
-    ("GET", "/reports/latency"): "QueryFunction",
-    ("GET", "/reports/errors"): "QueryFunction",
-    ("GET", "/reports/top-conversations"): "QueryFunction",
-    ("GET", "/reports/volume"): "QueryFunction",
-    ("POST", "/events/similar"): "QueryFunction",
-    ("GET", "/openapi.json"): "QueryFunction",
-    ("GET", "/reports/pipeline"): "QueryFunction",
-    ("GET", "/events"): "QueryFunction",
-    ("GET", "/health"): "QueryFunction",
-    ("GET", "/"): "QueryFunction",
-    ("GET", "/dead-letters"): "AdminFunction",
-    ("GET", "/dead-letters/{id}"): "AdminFunction",
-    ("POST", "/dead-letters/redrive"): "AdminFunction",
-    ("DELETE", "/users/{user_id}"): "AdminFunction",
-    ("GET", "/erasures/{id}"): "AdminFunction",
-}
 WITH_USERS = ("raw", "dead-letters", "dead-letters-redriven", "spool", "replays", "erasures", "reports")
 # What may act on every resource, by the statement's Sid, and why nothing narrower will do.
 WILDCARD_REASONS = {
@@ -75,60 +22,6 @@ WILDCARD_REASONS = {
 }
 GATEWAY_SECONDS_MAX = 29
 KAFKA_SECONDS_MAX = 14 * 60
-
-
-@pytest.mark.parametrize("name", MAPPINGS)
-def test_a_mapping_has_no_on_failure_destination_so_that_no_batch_is_skipped(name: str) -> None:
-    assert "DestinationConfig" not in MAPPINGS[name]
-
-
-@pytest.mark.parametrize("name", MAPPINGS)
-def test_a_mapping_reads_one_topic_from_its_start_with_options_of_on_demand_mode_only(name: str) -> None:
-    mapping = MAPPINGS[name]
-
-    assert mapping["Topics"] == [STREAMS[name][0]]
-    assert mapping["StartingPosition"] == "TRIM_HORIZON"
-    only_when_provisioned = {
-        "MaximumRetryAttempts",
-        "MaximumRecordAgeInSeconds",
-        "BisectBatchOnFunctionError",
-        "FunctionResponseTypes",
-    }
-    assert not only_when_provisioned & mapping.keys()
-
-
-@pytest.mark.parametrize("name", MAPPINGS)
-def test_a_mapping_has_pollers_of_its_own_where_some_are_set_and_replays_have_none(name: str) -> None:
-    kind = POLLERS.get(name)
-    if kind is None:
-        assert "ProvisionedPollerConfig" not in MAPPINGS[name]
-        return
-    condition, given, otherwise = MAPPINGS[name]["ProvisionedPollerConfig"]["Fn::If"]
-
-    assert TEMPLATE["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}PollersMin"}, "0"]}]}
-    assert given == {"MinimumPollers": {"Ref": f"{kind}PollersMin"}, "MaximumPollers": {"Ref": f"{kind}PollersMax"}}
-    assert otherwise == {"Ref": "AWS::NoValue"}
-    # https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html
-    assert (PARAMETERS[f"{kind}PollersMin"]["MaxValue"], PARAMETERS[f"{kind}PollersMax"]["MaxValue"]) == (200, 2000)
-
-
-def test_every_mapping_reads_in_a_consumer_group_of_its_own() -> None:
-    groups = {
-        name: {
-            mapping[config]["Fn::If"][1]["ConsumerGroupId"]
-            for config in ("AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig")
-        }
-        for name, mapping in MAPPINGS.items()
-    }
-
-    assert groups == {name: {group} for name, (_, group) in STREAMS.items()}
-
-
-@pytest.mark.parametrize("name", MAPPINGS)
-def test_a_mapping_exists_only_where_kafka_triggers(name: str) -> None:
-    assert RESOURCES[name]["Condition"] == "HasKafkaTrigger"
-    assert MAPPINGS[name]["EventSourceArn"]["Fn::If"][0] == "UseMsk"
-    assert MAPPINGS[name]["SelfManagedEventSource"]["Fn::If"][0] == "UseSelfManaged"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -165,17 +58,6 @@ def test_a_function_gets_the_environment_that_its_code_reads_and_its_code_exists
     assert (REPOSITORY / FUNCTIONS[name]["CodeUri"] / "app.py").is_file()
 
 
-def test_every_route_names_its_method_and_belongs_to_one_function() -> None:
-    routes = {
-        (event["Properties"]["Method"], event["Properties"]["Path"]): name
-        for name, function in FUNCTIONS.items()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "Api"
-    }
-
-    assert routes == ROUTES
-
-
 @pytest.mark.parametrize("name", ["ReportFunction", "ReplayFunction"])
 def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> None:
     schedule = FUNCTIONS[name]["Events"]["EveryMinute"]
@@ -183,70 +65,6 @@ def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> 
     assert schedule["Properties"]["Schedule"] == "rate(1 minute)"
     assert json.loads(schedule["Properties"]["Input"])["jobs"]
     assert FUNCTIONS[name]["ReservedConcurrentExecutions"] == 1
-
-
-def test_only_health_description_and_the_page_need_no_key() -> None:
-    open_paths = [
-        event["Properties"]["Path"]
-        for function in FUNCTIONS.values()
-        for event in function.get("Events", {}).values()
-        if event["Properties"].get("Auth") == {"Authorizer": "NONE", "ApiKeyRequired": False}
-    ]
-    authorization = RESOURCES["Api"]["Properties"]["Auth"]
-
-    assert open_paths == ["/health", "/openapi.json", "/"]
-    assert authorization["DefaultAuthorizer"] == "KeyAuthorizer"
-    assert authorization["AddDefaultAuthorizerToCorsPreflight"] is False
-    assert authorization["Authorizers"]["KeyAuthorizer"]["Identity"] == {
-        "Headers": ["Authorization"],
-        "ReauthorizeEvery": 60,
-    }
-
-
-@pytest.mark.parametrize(
-    ("response", "status", "reason"),
-    [
-        ("MISSING_AUTHENTICATION_TOKEN", 404, "route_not_found"),
-        ("DEFAULT_4XX", 404, "route_not_found"),
-        ("UNAUTHORIZED", 401, "key_missing"),
-        ("ACCESS_DENIED", 403, "key_invalid"),
-        ("INVALID_API_KEY", 403, "key_invalid"),
-        ("THROTTLED", 429, "throttled"),
-        ("QUOTA_EXCEEDED", 429, "quota_exceeded"),
-        ("REQUEST_TOO_LARGE", 413, "body_too_large"),
-        ("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_encoding"),
-        ("INTEGRATION_FAILURE", 503, "function_unavailable"),
-        ("INTEGRATION_TIMEOUT", 503, "function_unavailable"),
-        ("DEFAULT_5XX", None, "internal_error"),
-    ],
-)
-def test_a_refusal_of_the_gateway_looks_like_ours(response: str, status: int | None, reason: str) -> None:
-    import json
-
-    given = RESOURCES["Api"]["Properties"]["GatewayResponses"][response]
-    error = json.loads(given["ResponseTemplates"]["application/json"])["error"]
-
-    assert given.get("StatusCode") == status
-    assert error["reason"] == reason
-    assert error["message"]
-    assert "Access-Control-Allow-Origin" in given["ResponseParameters"]["Headers"]
-
-
-def test_a_caller_who_should_wait_is_told_how_long() -> None:
-    responses = RESOURCES["Api"]["Properties"]["GatewayResponses"]
-    waiting = {name for name, each in responses.items() if "Retry-After" in each["ResponseParameters"]["Headers"]}
-
-    assert waiting == {"THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"}
-
-
-def test_every_key_has_a_rate_and_a_quota_on_every_route_that_wants_one() -> None:
-    api, plan = RESOURCES["Api"]["Properties"], RESOURCES["KeyUsagePlan"]["Properties"]
-
-    assert plan["Throttle"] == {"RateLimit": {"Ref": "KeyRequestsPerSecond"}, "BurstLimit": {"Ref": "KeyRequestsBurst"}}
-    assert plan["Quota"] == {"Limit": {"Ref": "KeyRequestsPerDay"}, "Period": "DAY"}
-    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
-    assert api["ApiKeySourceType"] == "AUTHORIZER"
-    assert api["Auth"]["ApiKeyRequired"] is True
 
 
 def test_ingest_has_a_ceiling_where_one_is_set() -> None:
@@ -307,11 +125,6 @@ def test_every_job_that_is_scheduled_is_one_that_there_is() -> None:
     scheduled = {job for each in events for job in json.loads(each["Input"])["jobs"]}
 
     assert scheduled == set(report.JOBS)
-
-
-def test_an_erasure_waits_for_every_mapping_and_looks_again_when_load_must_have_ended() -> None:
-    assert sorted(CONSUMERS) == sorted((group, topic) for topic, group in STREAMS.values())
-    assert PARAMETERS["ErasureSettleSeconds"]["Default"] == FUNCTIONS["LoadFunction"]["Timeout"]
 
 
 def test_only_functions_that_check_keys_may_read_them() -> None:

@@ -27,9 +27,7 @@ WAIT: Final = Parameter(
     maximum=WAIT_MS_MAX,
 )
 _VERSION_WITH_TIME: Final = 7
-_ONE_THREAD: Final = (
-    "SETTINGS max_threads = 1"  # a row is read before a second one has been started: a fifth of the CPU
-)
+_ONE_THREAD: Final = "SETTINGS max_threads = 1"  # starting a second one is a fifth of the CPU of reading a row
 _IS_IT: Final = "id = {id:UUID}"
 _IN_ITS_PARTITION: Final = f"_partition_id IN (SELECT _partition_id FROM events WHERE {_IS_IT})"  # noqa: S608 - as above
 _IN_ITS_HOUR: Final = "toStartOfHour(timestamp) = toStartOfHour(UUIDv7ToDateTime({id:UUID}, 'UTC'))"
