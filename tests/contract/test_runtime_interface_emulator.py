@@ -1,6 +1,7 @@
 """Every sample event through its function in AWS's own runtime client, against the embedded stack."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.contract.interface_emulator import Runtime, running_function, unpack_
 EVENTS = REPOSITORY / "tests" / "events"
 FIRST_ID = "01972b0a-5c00-7000-8000-000000000001"
 USER = "sample-user-7"
+DRAINED_SECONDS_MAX = 60.0  # what came within the last second is left to the next drain
 REFUSED_PORT_URL = "http://127.0.0.1:1"  # nothing listens on port 1
 
 Check = Callable[[Any], None]
@@ -46,6 +48,13 @@ def refused(reason: str) -> Check:
         assert body["error"]["reason"] == reason
 
     return check
+
+
+def spooled(stack: EmbeddedStack) -> list[str]:
+    """Objects of writes that are not in Kafka yet."""
+    client = aws_session(stack.connection.aws_endpoint).client("s3")
+    listed = client.list_objects_v2(Bucket=stack.connection.archive_bucket, Prefix="spool/v1/")
+    return [entry["Key"] for entry in listed.get("Contents", []) if "lease" not in entry["Key"]]
 
 
 def is_nothing(answer: Any) -> None:
@@ -223,10 +232,17 @@ def test_a_batch_that_cannot_be_stored_fails_whole_so_that_it_comes_again(runtim
     assert answer["errorType"] == "StoreUnavailable"
 
 
-def test_a_write_that_kafka_does_not_take_is_spooled(runtimes: Runtimes) -> None:
+def test_a_write_that_kafka_does_not_take_is_spooled_until_the_next_drain(
+    runtimes: Runtimes, stack: EmbeddedStack
+) -> None:
     answer = runtimes.of("ingest", KAFKA_BOOTSTRAP="127.0.0.1:1").invoke(sample("ingest_post_event"))
 
     http(202, statuses("spooled"))(answer)
+    deadline = time.monotonic() + DRAINED_SECONDS_MAX
+    while spooled(stack):
+        assert time.monotonic() < deadline
+        assert runtimes.of("report").invoke({"jobs": ["drain_spool"]}) is None
+    stack.wait_until_delivered()
 
 
 def test_an_event_of_another_trigger_is_an_error_and_not_a_loss(runtimes: Runtimes) -> None:

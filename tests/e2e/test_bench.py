@@ -1,7 +1,5 @@
 """`make bench` in short: what it sends becomes visible, all of it, and the figures stand where they are looked for."""
 
-from typing import Any
-
 import pytest
 
 from scripts.bench.brief import Brief
@@ -10,11 +8,16 @@ from scripts.bench.holding import describe_held
 from scripts.bench.load_generator import load_generator
 from scripts.bench.sections import headline
 from scripts.bench.sustained import Pace, Sustained
+from tests.conftest import EmbeddedStack
 
 
 @pytest.fixture
-def target(stack: Any) -> Target:
-    return Target(stack.supervisor)
+def target(stack: EmbeddedStack) -> Target:
+    """What a bench has, a stack on which nothing else happens: other tests' events are loaded, and merged."""
+    target = Target(stack.supervisor)
+    stack.wait_until_delivered()
+    target.store.command("OPTIMIZE TABLE events FINAL")
+    return target
 
 
 def test_a_rate_is_held_and_every_stage_has_its_share(target: Target) -> None:
