@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from event_analytics.ports import Reading
-from event_analytics.questions.query import Query
+from event_analytics.questions.query import Query, Select
 from event_analytics.summary import Period, Summary, summarize, window_before, window_of
 from event_analytics.summary_files import keep_files, write_files
 from scripts.failures import ScriptFailed
@@ -48,7 +48,7 @@ def _summarize(place: Place, period: Period, day: date | None) -> Summary:
         return store.ask(query.sql, query.parameters, SECONDS_MAX)
 
     window = window_of(period, day) if day else window_before(period, datetime.now(UTC))
-    return summarize(period, window, select)
+    return summarize(period, window, Select(select))
 
 
 def _keep(summary: Summary, place: Place) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -20,6 +20,7 @@ from event_analytics.admission import admit
 from event_analytics.answer_caching import Caching, answer_through, is_cacheable, is_from_cache, key_of
 from event_analytics.dashboard_site import Site, answer_asset, answer_page
 from event_analytics.errors import Reason, Refused, StoreUnavailable
+from event_analytics.held_hours import HeldHours
 from event_analytics.http_exchange import Answer, Request, answer
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.openapi.document import answer_document
@@ -29,7 +30,7 @@ from event_analytics.questions.answering import answer_rows, frame_of
 from event_analytics.questions.asking import read_asked
 from event_analytics.questions.catalog import QUESTIONS
 from event_analytics.questions.parameters import refuse_unknown
-from event_analytics.questions.query import Query
+from event_analytics.questions.query import Query, Select
 from event_analytics.questions.question import Asked, Found, Question
 from event_analytics.retention import clip_window, floor_of
 from event_analytics.settings import ObservabilitySettings, QuerySettings
@@ -56,6 +57,7 @@ class Deps:
     dashboard: Callable[[], Site] = read_dashboard
     caching: Caching | None = None
     event_retention_days: int = 0
+    held: HeldHours = field(default_factory=lambda: HeldHours(time.monotonic))
 
     @classmethod
     def from_settings(cls, settings: QuerySettings) -> "Deps":
@@ -146,7 +148,7 @@ def _find(question: Question, asked: Asked, meter: Meter, deps: Deps) -> Found:
     deadline = deps.clock() + asked.options.get("wait_ms", 0) / 1_000
     while True:
         try:
-            return question.answer(asked, meter.select)
+            return question.answer(asked, Select(meter.select, deps.held))
         except Refused as refused:
             if refused.reason is not Reason.EVENT_NOT_FOUND or deps.clock() >= deadline:
                 raise
@@ -160,7 +162,7 @@ def handle_pipeline(request: Request, deps: Deps, line: InvocationLine) -> Answe
     refuse_unknown(request.query, ())
     stored, objects = None, None
     with suppress(StoreUnavailable, Refused):
-        stored = read_stored_state(Meter(deps.store, deps.clock).select, now)
+        stored = read_stored_state(Select(Meter(deps.store, deps.clock).select), now)
     with suppress(*OBJECTS_UNAVAILABLE):
         objects = read_objects_state(deps.objects, now)
     return answer(200, describe_state(now, stored, objects))

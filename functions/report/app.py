@@ -32,6 +32,7 @@ from event_analytics.giving_up import give_up_expired, give_up_refused
 from event_analytics.integrity_run import run_verify
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import ErasableStore, EventLog, EventStore, Notices, TopicOffsets
+from event_analytics.questions.query import Select
 from event_analytics.rollup_building import build_rollups, mend_rollups
 from event_analytics.settings import ObservabilitySettings, ReportSettings
 from event_analytics.spool_drain import run_drain_spool
@@ -177,7 +178,8 @@ def run_mend_rollups(deps: Deps, _line: InvocationLine) -> None:
 def run_summary(period: Period, deps: Deps, line: InvocationLine) -> None:
     """Keep the summary of the last whole day or week, and tell of it."""
     window = window_before(period, datetime.fromtimestamp(deps.now(), UTC))
-    summary = summarize(period, window, lambda query: deps.store.ask(query.sql, query.parameters, SUMMARY_SECONDS_MAX))
+    select = Select(lambda query: deps.store.ask(query.sql, query.parameters, SUMMARY_SECONDS_MAX))
+    summary = summarize(period, window, select)
     names = keep_files(deps.spool, summary)
     if deps.notices is not None:
         deps.notices.publish(*describe_summary(summary, names))

@@ -13,6 +13,7 @@ import msgspec
 
 from event_analytics.access import KeyRing, mint_key, record_of
 from event_analytics.adapters.s3_object_store import S3ObjectStore
+from event_analytics.held_hours import HeldHours
 from event_analytics.http_exchange import Request
 from event_analytics.observability import InvocationLine
 from event_analytics.ports import ASK_SECONDS_MAX, EventStore, Reading
@@ -74,6 +75,7 @@ class Bench:
     def __init__(self, store: EventStore) -> None:
         self._store = TimedStore(store)
         self._keys = OneKey()
+        self._held = HeldHours(time.monotonic)
 
     def time(self, timed: Timed, runs: int) -> list[Run]:
         """One entry per run, after some that are not counted."""
@@ -101,5 +103,5 @@ class Bench:
         )
 
     def _answer(self, timed: Timed, request: Request, now: datetime) -> None:
-        deps = app.Deps(self._store, S3ObjectStore("none"), self._keys, lambda: now)
+        deps = app.Deps(self._store, S3ObjectStore("none"), self._keys, lambda: now, held=self._held)
         app.handle_question(BY_NAME[timed.question], request, deps, InvocationLine())

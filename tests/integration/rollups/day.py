@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle, islice
@@ -10,11 +11,12 @@ from typing import Any
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.errors import StoreUnavailable
+from event_analytics.held_hours import KEPT_SECONDS_MAX, HeldHours
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
 from event_analytics.ports import Reading
 from event_analytics.questions.catalog import BY_NAME
-from event_analytics.questions.query import Conditions, Query
+from event_analytics.questions.query import Conditions, Query, Select
 from event_analytics.questions.question import Asked
 from event_analytics.rollup import HELD_GENERATIONS
 from event_analytics.rollup_building import CLOSED_AFTER_SECONDS, BuildReport, build_rollups
@@ -68,6 +70,9 @@ class Day:
         self.epoch = uuid.uuid4().hex
         self.sent: list[KafkaRecord] = []
         self.whole_answers = self.torn_answers = 0
+        self.seconds = 0.0
+        self.known = HeldHours(lambda: self.seconds)
+        self.told: Counter[bool] = Counter()  # statements that were told what holds, by whether it did
         self.turns = cycle(OPTIONS)
 
     def at(self, hour: int, minute: int = 20) -> datetime:
@@ -141,9 +146,22 @@ class Day:
         """As if no rollup were whole."""
         return Reading([{"is_whole": 0}], 0, 0, 0.0) if "AS is_whole" in query.sql else self.select(query)
 
+    def let_time_pass(self) -> None:
+        """So much that what holds is found out anew."""
+        self.seconds += KEPT_SECONDS_MAX
+
+    def select_knowing(self, query: Query) -> Reading:
+        """As the query function does, which keeps what holds from one answer to the next."""
+        reading = self.store.ask(query.sql, query.parameters)
+        if "held_marks" in query.parameters:
+            self.told[bool(reading.rows and reading.rows[0]["is_whole"])] += 1
+        return reading
+
     def assert_exact(self, windows: int = 3) -> None:
         """Answers equal a count with FINAL, totals included: about each window of one question, in turn."""
         for asked, name in zip(islice(self.asked(), windows), self.turns, strict=False):
             question, asked_in_full = BY_NAME[name], asked._replace(options=OPTIONS[name])
-            found = question.answer(asked_in_full, self.select)
-            assert found == question.answer(asked_in_full, self.count), (name, asked.window)
+            counted = question.answer(asked_in_full, Select(self.count))
+            assert question.answer(asked_in_full, Select(self.select)) == counted, (name, asked.window)
+            knowing = Select(self.select_knowing, self.known)
+            assert question.answer(asked_in_full, knowing) == counted, (name, asked.window, "knowing what holds")

@@ -33,6 +33,7 @@ def test_windows_of_whole_and_of_cut_hours_are_answered_from_rollups(day: Day) -
     day.assert_exact()
 
     assert (day.whole_answers, day.torn_answers) == (3, 0)
+    assert day.told == {True: 3}
 
 
 def late(day: Day, _known: uuid.UUID) -> set[int]:
@@ -69,14 +70,18 @@ def test_what_touches_an_hour_makes_it_dirty_until_it_is_counted_again(
     day.deliver([day.create(known, "z", 1)])
     day.build()
     before = day.held()
+    day.assert_exact()
 
     touched = touch(day, known)
 
     assert set(before) - set(day.held()) == {day.unix(hour) for hour in touched}
     day.assert_exact()
+    assert day.told == {True: 3, False: 3}
     day.build()
     assert len(day.held()) == HOURS
+    day.let_time_pass()
     day.assert_exact()
+    assert day.told == {True: 6, False: 3}
 
 
 def test_a_change_that_waited_for_its_event_is_counted_when_the_next_pass_folds_it(day: Day) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from event_analytics.ports import Reading
-from event_analytics.questions.query import Query
+from event_analytics.questions.query import Query, Select
 from event_analytics.summary import Period, Summary, summarize, window_before, window_of
 from event_analytics.summary_files import describe_summary, keep_files, users_in, write_files
 from event_analytics.summary_page import write_page
@@ -85,7 +85,7 @@ class Balanced(HTMLParser):
 
 @pytest.fixture
 def summary() -> Summary:
-    return summarize(Period.DAILY, DAY, answer)
+    return summarize(Period.DAILY, DAY, Select(answer))
 
 
 def test_what_came_from_events_is_text_and_nothing_else(summary: Summary) -> None:
@@ -104,7 +104,8 @@ def test_the_page_shows_figures_as_people_read_them(summary: Summary) -> None:
 
 
 def test_without_events_the_page_says_so() -> None:
-    empty = summarize(Period.WEEKLY, window_of(Period.WEEKLY, DAY.start.date()), lambda _: Reading([], 0, 0, 0.0))
+    nothing = Select(lambda _: Reading([], 0, 0, 0.0))
+    empty = summarize(Period.WEEKLY, window_of(Period.WEEKLY, DAY.start.date()), nothing)
 
     texts = " ".join(Balanced(write_page(empty)).texts)
 

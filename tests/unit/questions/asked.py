@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from event_analytics.held_hours import HeldHours
 from event_analytics.ports import Reading
 from event_analytics.questions.asking import read_asked
 from event_analytics.questions.catalog import BY_NAME
-from event_analytics.questions.query import Query
+from event_analytics.questions.query import Query, Select
 from event_analytics.questions.question import Asked
 from tests.builders import UUID7, a_request
 
@@ -29,14 +30,15 @@ def asked(question: str, path: dict[str, str] | None = None, **query: object) ->
     return read_asked(BY_NAME[question], request, NOW)
 
 
-class PreparedSelect:
+class PreparedSelect(Select):
     """Answers queries with prepared rows, in order, and keeps what it was asked."""
 
-    def __init__(self, *answers: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, *answers: Sequence[Mapping[str, Any]], held: HeldHours | None = None) -> None:
+        super().__init__(self._answer, held)
         self.answers = [[dict(row) for row in rows] for rows in answers]
         self.queries: list[Query] = []
 
-    def __call__(self, query: Query) -> Reading:
+    def _answer(self, query: Query) -> Reading:
         self.queries.append(query)
         rows = self.answers.pop(0) if self.answers else []
         return Reading(rows, rows_read=len(rows), bytes_read=0, elapsed_ms=0.0)

@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from event_analytics.held_hours import HeldHours
 from event_analytics.questions.catalog import BY_NAME
-from event_analytics.rollup_query import ROLLED_UP_HOURS_MIN
+from event_analytics.questions.query import Query
+from event_analytics.rollup_query import FEW_HOURS_MAX, ROLLED_UP_HOURS_MIN
 from tests.unit.questions.asked import PreparedSelect, asked
 
 SHORT = f"{ROLLED_UP_HOURS_MIN * 60 - 1}m"
@@ -53,6 +55,59 @@ def test_one_that_is_not_is_left_aside(question: str) -> None:
     assert not found.rows
     assert not any(found.totals.values())
     assert [TABLES[question] in query.sql for query in select.queries] == [True, False]
+
+
+FOUND = [{"starts_at": 0, "generation": "g", "events": 3, "marks": 1, "digest": 5}]
+
+
+def kind_of(query: Query) -> str:
+    """Which statement of a question it is."""
+    if "FINAL" not in query.sql:
+        return "find out what holds"
+    if "_hours " not in query.sql:
+        return "count events"
+    return "told what holds" if "held_marks" in query.parameters else "find out and answer"
+
+
+@pytest.mark.parametrize("question", TABLES)
+def test_what_holds_is_found_out_once_and_told_from_then_on(question: str) -> None:
+    rolled_up, _ = ROLLED_UP[question]
+    whole = {"is_whole": 1, **rolled_up}
+    select = PreparedSelect(FOUND, [whole], [whole], held=HeldHours(lambda: 0.0))
+
+    answers = [BY_NAME[question].answer(asked(question, window="24h"), select) for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert [kind_of(query) for query in select.queries] == ["find out what holds", "told what holds", "told what holds"]
+
+
+@pytest.mark.parametrize("question", TABLES)
+def test_where_it_does_not_hold_any_more_the_statement_finds_out_itself(question: str) -> None:
+    whole = {"is_whole": 1, **ROLLED_UP[question][0]}
+    select = PreparedSelect(FOUND, [NOT_WHOLE], [whole], [whole], held=HeldHours(lambda: 0.0))
+
+    for _ in range(2):
+        BY_NAME[question].answer(asked(question, window="24h"), select)
+
+    kinds = [kind_of(query) for query in select.queries]
+    assert kinds == ["find out what holds", "told what holds", "find out and answer", "find out and answer"]
+
+
+@pytest.mark.parametrize(
+    ("window", "found", "kinds"),
+    [
+        (f"{FEW_HOURS_MAX + 2}h", FOUND, ["find out and answer"]),
+        ("24h", [], ["find out what holds", "find out and answer"]),  # nothing to tell
+    ],
+)
+def test_long_windows_and_empty_ones_are_not_told(window: str, found: list[dict[str, Any]], kinds: list[str]) -> None:
+    whole = {"is_whole": 1, **ROLLED_UP["top-users"][0]}
+    answers = [found, [whole]] if len(kinds) > 1 else [[whole]]
+    select = PreparedSelect(*answers, held=HeldHours(lambda: 0.0))
+
+    BY_NAME["top-users"].answer(asked("top-users", window=window), select)
+
+    assert [kind_of(query) for query in select.queries] == kinds
 
 
 def test_a_count_of_users_event_by_event_has_its_totals_in_every_row() -> None:

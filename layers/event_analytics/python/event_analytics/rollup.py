@@ -49,7 +49,7 @@ _ASKED: Final = """
 def _held(condition: str) -> str:
     """The generation that holds, per hour that has one. `condition`: SQL on `hour`, a constant of ours."""
     return f"""
-    SELECT hour, generation, events
+    SELECT hour, generation, events, marks, digest
     FROM rollup_generations
     WHERE is_committed = 1 AND {condition}
         AND (hour, marks, digest) IN ({_MARKS} WHERE {condition} GROUP BY hour)

@@ -8,11 +8,13 @@ computed once per statement: two halves of an answer that judge for themselves w
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from event_analytics.held_hours import Held, held_of
 from event_analytics.hour_marks import HOUR_SECONDS
+from event_analytics.ports import Reading
 from event_analytics.questions.query import Conditions, Query, Select
 from event_analytics.rollup import HELD_GENERATIONS, IS_WITHIN, Rollup
 from event_analytics.windows import Window
@@ -20,25 +22,39 @@ from event_analytics.windows import Window
 # Joining costs about 12 ms of planning, whatever it saves: at 27,000 events an hour that is what so many hours cost.
 ROLLED_UP_HOURS_MIN: Final = 6
 
-# A scalar: computed once. Of the hours that hold: `held.1` pairs of hour and generation, `held.2` how many events they
+# Of the hours that hold, a scalar: computed once. `held.1` pairs of hour and generation, `held.2` how many events they
 # have in all, `held.3` the hours.
 _WITH_HELD: Final = f"""
 WITH (SELECT (groupArray((hour, generation)), sum(events), groupArray(hour)) FROM ({HELD_GENERATIONS})) AS held
 """  # noqa: S608 - constants of ours
+_FIND_HELD: Final = f"""
+SELECT toUnixTimestamp(hour) AS starts_at, generation, events, marks, digest FROM ({HELD_GENERATIONS})
+SETTINGS max_threads = 1
+"""  # noqa: S608 - as above
+_WITH_MARKS: Final = """
+WITH (SELECT (sum(marks), sumWithOverflow(digest)) FROM hour_marks WHERE hour IN {held_hours:Array(DateTime('UTC'))})
+    AS marked
+"""
 
 # FINAL over an hour or two is done before it is shared out among threads, or before an index that rules out nothing has
 # been read: a quarter of the whole statement's CPU.
 _FEW_ROWS: Final = "split_intersecting_parts_ranges_into_layers_final = 0, use_skip_indexes = 0"
-# As long as rows are as few as this, starting threads for them takes longer than they save: 35,000 rows a day here.
-_ONE_THREAD_HOURS_MAX: Final = 48
+# As long as rows are as few as this, starting threads for them takes longer than they save, and finding out what holds
+# is a third of the whole: 35,000 rows a day here.
+FEW_HOURS_MAX: Final = 48
 
-# Conditions on rows of a rollup, and on rows of events inside the window.
-_IS_HELD: Final = f"{IS_WITHIN} AND (hour, generation) IN held.1"  # the hours rule out parts before they are opened
-_IS_NOT_HELD: Final = """toStartOfHour(timestamp) IN
-    (
-        SELECT toDateTime(arrayJoin(range({from_hour:UInt32}, {to_hour:UInt32}, 3600)), 'UTC') AS hour
-        WHERE hour NOT IN held.3
-    )"""
+
+class _Part(NamedTuple):
+    """What of the statement depends on who finds out what holds: SQL that begins it, and conditions.
+
+    `is_held`: on rows of the rollup. `is_not_held`: on rows of events. `is_whole`: on the rows that were read.
+    """
+
+    begin: str
+    is_held: str
+    is_not_held: str
+    is_whole: str
+    parameters: Mapping[str, Any]
 
 
 class Top(NamedTuple):
@@ -58,25 +74,27 @@ def window_to_roll_up(window: Window | None) -> Window | None:
     return window if window is not None and full_hours(window) >= ROLLED_UP_HOURS_MIN else None
 
 
-def compile_rolled_up(rollup: Rollup, window: Window, top: Top) -> Query:
+def compile_rolled_up(rollup: Rollup, window: Window, top: Top, held: Held | None = None) -> Query:
     """Rows {key, counts, is_whole, keys_total, <count>_total} in order; none where no key may be shown.
 
-    `is_whole` is the same in all rows, and so are the totals: over all keys that may be shown, shown or not.
+    `is_whole` is the same in all rows, and so are the totals: over all keys that may be shown, shown or not. `held`:
+    what was found to hold, if it is known; where it does not any more, the answer is not whole.
     """
+    part = _finding_out(window) if held is None else _told(window, held)
     totals = ", ".join(f"sumIf({column}, {top.condition}) OVER () AS {column}_total" for column in rollup.counts)
     counts = ", ".join(f"sum({column}) AS {column}" for column in rollup.counts)
     counted = ", ".join(f"{sql} AS {column}" for column, sql in rollup.counts.items())
-    where = Conditions().and_key(_IS_NOT_HELD, **rollup_parameters(window)).within(window)
-    threads = "SETTINGS max_threads = 1" if full_hours(window) <= _ONE_THREAD_HOURS_MAX else ""
-    sql = f"""{_WITH_HELD}
-SELECT {rollup.key}, {rollup.columns}, sum(rolled_up) OVER () = held.2 AS is_whole,
+    where = Conditions().and_key(part.is_not_held, **part.parameters).within(window)
+    threads = "SETTINGS max_threads = 1" if full_hours(window) <= FEW_HOURS_MAX else ""
+    sql = f"""{part.begin}
+SELECT {rollup.key}, {rollup.columns}, {part.is_whole} AS is_whole,
     countIf({top.condition}) OVER () AS keys_total, {totals}
 FROM
 (
     SELECT {rollup.key}, {counts}, sum(rolled_up) AS rolled_up
     FROM
     (
-        SELECT {rollup.key}, {rollup.columns}, events AS rolled_up FROM {rollup.table} WHERE {_IS_HELD}
+        SELECT {rollup.key}, {rollup.columns}, events AS rolled_up FROM {rollup.table} WHERE {part.is_held}
         UNION ALL
         SELECT {rollup.key}, {counted}, 0 AS rolled_up FROM events FINAL {where.where()} GROUP BY {rollup.key}
         SETTINGS {_FEW_ROWS}
@@ -91,10 +109,74 @@ LIMIT {top.limit:d}
     return Query(sql, {**where.parameters, **top.parameters})
 
 
-def ask_rolled_up(query: Query | None, select: Select) -> Sequence[Mapping[str, Any]]:
-    """The rows, which say `is_whole` each, if they are; else none: then the events are to be counted."""
-    rows = select(query).rows if query else []
-    return rows if rows and rows[0]["is_whole"] else []
+def _finding_out(window: Window) -> _Part:
+    """The statement finds out itself. The hours rule out parts before they are opened."""
+    return _Part(
+        begin=_WITH_HELD,
+        is_held=f"{IS_WITHIN} AND (hour, generation) IN held.1",
+        is_not_held="""toStartOfHour(timestamp) IN
+    (
+        SELECT toDateTime(arrayJoin(range({from_hour:UInt32}, {to_hour:UInt32}, 3600)), 'UTC') AS hour
+        WHERE hour NOT IN held.3
+    )""",
+        is_whole="sum(rolled_up) OVER () = held.2",
+        parameters=rollup_parameters(window),
+    )
+
+
+def _told(window: Window, held: Held) -> _Part:
+    """The statement is told, and checks that it is so still."""
+    parameters = rollup_parameters(window)
+    touched = range(parameters["from_hour"], parameters["to_hour"], HOUR_SECONDS)
+    return _Part(
+        begin=_WITH_MARKS,
+        is_held="""(hour, generation) IN
+            arrayZip({held_hours:Array(DateTime('UTC'))}, {held_generations:Array(UUID)})""",
+        is_not_held="toStartOfHour(timestamp) IN {other_hours:Array(DateTime('UTC'))}",
+        is_whole="""sum(rolled_up) OVER () = {held_events:UInt64}
+        AND marked = ({held_marks:UInt64}, {held_digest:UInt64})""",
+        parameters={
+            "held_hours": list(held.hours),
+            "held_generations": list(held.generations),
+            "held_events": held.events,
+            "held_marks": held.marks,
+            "held_digest": held.digest,
+            "other_hours": sorted(set(touched).difference(held.hours)),
+        },
+    )
+
+
+def ask_rolled_up(
+    compile_held: Callable[[Held | None], Query | None], window: Window | None, select: Select
+) -> Sequence[Mapping[str, Any]]:
+    """The rows, which say `is_whole` each, if they are; else none: then the events are to be counted.
+
+    `compile_held`: the statement that is told what holds, and that which finds out; None where there is no rollup.
+    """
+    query = compile_held(None)
+    if query is None or window is None:
+        return []
+    return _ask_told(compile_held, window, select) or _whole(select(query))
+
+
+def _ask_told(
+    compile_held: Callable[[Held | None], Query | None], window: Window, select: Select
+) -> Sequence[Mapping[str, Any]]:
+    """The same by what is kept; none where that does not pay, or does not hold any more."""
+    if select.held is None or full_hours(window) > FEW_HOURS_MAX:
+        return []
+    parameters = rollup_parameters(window)
+    hours = (parameters["first_hour"], parameters["end_hour"])
+    held = select.held.of(hours, lambda: held_of(select(Query(_FIND_HELD, parameters)).rows))
+    query = compile_held(held) if held and held.hours else None
+    rows = _whole(select(query)) if query else []
+    if query and not rows:
+        select.held.forget(hours)
+    return rows
+
+
+def _whole(reading: Reading) -> Sequence[Mapping[str, Any]]:
+    return reading.rows if reading.rows and reading.rows[0]["is_whole"] else []
 
 
 def rollup_parameters(window: Window) -> dict[str, int]:

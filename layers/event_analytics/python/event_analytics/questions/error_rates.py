@@ -4,10 +4,12 @@ By event name, hours that are counted already are taken from their rollup unless
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
+from event_analytics.held_hours import Held
 from event_analytics.questions.parameters import FILTERS, LIMIT, WINDOW, Kind, Parameter
 from event_analytics.questions.query import Query, Select
 from event_analytics.questions.question import Asked, Found, Question
@@ -42,13 +44,13 @@ def compile_errors(asked: Asked) -> Query:
     return _compile_rolled_up(asked) or compile_counted(asked)
 
 
-def _compile_rolled_up(asked: Asked) -> Query | None:
+def _compile_rolled_up(asked: Asked, held: Held | None = None) -> Query | None:
     """None where rollups cannot answer, or would save nothing."""
     window, filters = window_to_roll_up(asked.window), asked.filters
     if window is None or asked.options["by"] != "event_name" or filters.sql not in _NAME_FILTERS or filters.of_key:
         return None
     top = Top(_RANK, " AND ".join(filters.sql) or "true", asked.limit, filters.parameters)
-    return compile_rolled_up(EVENT_NAME_HOURS, window, top)
+    return compile_rolled_up(EVENT_NAME_HOURS, window, top, held)
 
 
 def compile_counted(asked: Asked) -> Query:
@@ -74,7 +76,8 @@ LIMIT {{limit:UInt32}}
 
 def answer_errors(asked: Asked, select: Select) -> Found:
     """The errors; counted event by event where a rollup that should hold is not whole."""
-    rows = ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows
+    rolled_up = ask_rolled_up(partial(_compile_rolled_up, asked), asked.window, select)
+    rows = rolled_up or select(compile_counted(asked)).rows
     shown = [_describe(row, asked) for row in rows if row.get("error") != ""][: asked.limit]
     first = rows[0] if rows else {}
     return Found(convert(shown, list[ErrorRow]), {name: first.get(name, 0) for name in ErrorTotals.__struct_fields__})

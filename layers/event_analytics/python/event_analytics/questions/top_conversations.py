@@ -5,10 +5,12 @@ their events and errors are found by the rollup of hours that are counted alread
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, convert
 
+from event_analytics.held_hours import Held
 from event_analytics.questions.event_rows import format_ms
 from event_analytics.questions.parameters import FILTERS, LIMIT, WINDOW, Kind, Parameter
 from event_analytics.questions.query import Query, Select
@@ -58,12 +60,12 @@ def compile_top_conversations(asked: Asked) -> Query:
     return _compile_rolled_up(asked) or compile_counted(asked)
 
 
-def _compile_rolled_up(asked: Asked) -> Query | None:
+def _compile_rolled_up(asked: Asked, held: Held | None = None) -> Query | None:
     """None where rollups cannot answer, or would save nothing."""
     window, rank = window_to_roll_up(asked.window), _ROLLED_UP_RANKS.get(asked.options["by"])
     if window is None or rank is None or not asked.filters.is_empty:
         return None
-    top = compile_rolled_up(CONVERSATION_HOURS, window, Top(rank, _MAY_BE_SHOWN, asked.limit))
+    top = compile_rolled_up(CONVERSATION_HOURS, window, Top(rank, _MAY_BE_SHOWN, asked.limit), held)
     shown = _compile_figures(asked, "ranked.2", "ranked.1 AS is_whole, ")
     ranked = f"SELECT min(is_whole), groupArray(conversation_id) FROM ({top.sql})"  # noqa: S608 - constants of ours
     return Query(f"WITH ({ranked}) AS ranked{shown.sql}", {**top.parameters, **shown.parameters})
@@ -103,7 +105,8 @@ ORDER BY {_RANKS[asked.options["by"]]}, conversation_id
 
 def answer_top_conversations(asked: Asked, select: Select) -> Found:
     """The conversations; counted event by event where a rollup that should hold is not whole, or shows none."""
-    return _shape(ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows)
+    rolled_up = ask_rolled_up(partial(_compile_rolled_up, asked), asked.window, select)
+    return _shape(rolled_up or select(compile_counted(asked)).rows)
 
 
 def _shape(rows: Sequence[Mapping[str, Any]]) -> Found:

@@ -3,10 +3,12 @@
 Without filters, hours that are counted already are taken from their rollup, and only the rest is read with FINAL.
 """
 
+from functools import partial
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, convert
 
+from event_analytics.held_hours import Held
 from event_analytics.questions.parameters import FILTERS, LIMIT, WINDOW
 from event_analytics.questions.query import Query, Select
 from event_analytics.questions.question import Asked, Found, Question
@@ -36,12 +38,12 @@ def compile_top_users(asked: Asked) -> Query:
     return _compile_rolled_up(asked) or compile_counted(asked)
 
 
-def _compile_rolled_up(asked: Asked) -> Query | None:
+def _compile_rolled_up(asked: Asked, held: Held | None = None) -> Query | None:
     """None where rollups cannot answer, or would save nothing."""
     window = window_to_roll_up(asked.window)
     if window is None or not asked.filters.is_empty:
         return None
-    return compile_rolled_up(USER_HOURS, window, Top(_RANK, _HAS_USER, asked.limit))
+    return compile_rolled_up(USER_HOURS, window, Top(_RANK, _HAS_USER, asked.limit), held)
 
 
 def compile_counted(asked: Asked) -> Query:
@@ -64,7 +66,8 @@ LIMIT {{limit:UInt32}}
 
 def answer_top_users(asked: Asked, select: Select) -> Found:
     """The users; counted event by event where a rollup that should hold is not whole."""
-    rows = ask_rolled_up(_compile_rolled_up(asked), select) or select(compile_counted(asked)).rows
+    rolled_up = ask_rolled_up(partial(_compile_rolled_up, asked), asked.window, select)
+    rows = rolled_up or select(compile_counted(asked)).rows
     first = rows[0] if rows else {"events_total": 0, "keys_total": 0}
     totals = {"events_total": first["events_total"], "users_total": first["keys_total"]}
     return Found(convert(rows, list[UserRow]), totals)
