@@ -20,7 +20,7 @@ from event_analytics.admission import admit
 from event_analytics.answer_caching import Caching, answer_through, is_cacheable, is_from_cache, key_of
 from event_analytics.dashboard_site import Site, answer_asset, answer_page
 from event_analytics.errors import Reason, Refused, StoreUnavailable
-from event_analytics.held_hours import HeldHours
+from event_analytics.held_hours import HeldByWindow
 from event_analytics.http_exchange import Answer, Request, answer
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.openapi.document import answer_document
@@ -57,7 +57,7 @@ class Deps:
     dashboard: Callable[[], Site] = read_dashboard
     caching: Caching | None = None
     event_retention_days: int = 0
-    held: HeldHours = field(default_factory=lambda: HeldHours(time.monotonic))
+    held: HeldByWindow = field(default_factory=lambda: HeldByWindow(time.monotonic))
 
     @classmethod
     def from_settings(cls, settings: QuerySettings) -> "Deps":

@@ -13,7 +13,7 @@ import msgspec
 
 from event_analytics.access import KeyRing, mint_key, record_of
 from event_analytics.adapters.s3_object_store import S3ObjectStore
-from event_analytics.held_hours import HeldHours
+from event_analytics.held_hours import HeldByWindow
 from event_analytics.http_exchange import Request
 from event_analytics.observability import InvocationLine
 from event_analytics.ports import ASK_SECONDS_MAX, EventStore, Reading
@@ -75,7 +75,7 @@ class Bench:
     def __init__(self, store: EventStore) -> None:
         self._store = TimedStore(store)
         self._keys = OneKey()
-        self._held = HeldHours(time.monotonic)
+        self._held = HeldByWindow(time.monotonic)
 
     def time(self, timed: Timed, runs: int) -> list[Run]:
         """One entry per run, after some that are not counted."""

@@ -11,7 +11,7 @@ from typing import Any
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.errors import StoreUnavailable
-from event_analytics.held_hours import KEPT_SECONDS_MAX, HeldHours
+from event_analytics.held_hours import LEARNED_SECONDS_MIN, HeldByWindow
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.observability import InvocationLine
 from event_analytics.ports import Reading
@@ -71,7 +71,7 @@ class Day:
         self.sent: list[KafkaRecord] = []
         self.whole_answers = self.torn_answers = 0
         self.seconds = 0.0
-        self.known = HeldHours(lambda: self.seconds)
+        self.known = HeldByWindow(lambda: self.seconds)
         self.told: Counter[bool] = Counter()  # statements that were told what holds, by whether it did
         self.turns = cycle(OPTIONS)
 
@@ -147,8 +147,8 @@ class Day:
         return Reading([{"is_whole": 0}], 0, 0, 0.0) if "AS is_whole" in query.sql else self.select(query)
 
     def let_time_pass(self) -> None:
-        """So much that what holds is found out anew."""
-        self.seconds += KEPT_SECONDS_MAX
+        """So much that what is not known is found out anew."""
+        self.seconds += LEARNED_SECONDS_MIN
 
     def select_knowing(self, query: Query) -> Reading:
         """As the query function does, which keeps what holds from one answer to the next."""

@@ -11,6 +11,8 @@ import pytest
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.errors import StoreUnavailable
 from event_analytics.folding import fold_pending
+from event_analytics.questions.catalog import BY_NAME
+from event_analytics.questions.query import Conditions, Select
 from event_analytics.questions.top_users import compile_counted, compile_top_users
 from event_analytics.rollup import CONVERSATION_HOURS, EVENT_NAME_HOURS, ROLLUPS, USER_HOURS, Rollup, compile_counts
 from event_analytics.rollup_building import clear_superseded, count_hours, mend_rollups, read_dirty
@@ -34,6 +36,18 @@ def test_windows_of_whole_and_of_cut_hours_are_answered_from_rollups(day: Day) -
 
     assert (day.whole_answers, day.torn_answers) == (3, 0)
     assert day.told == {True: 3}
+
+
+def test_an_answer_without_rows_leaves_known_what_holds(day: Day) -> None:
+    whole_hours = next(day.asked())
+    nothing = whole_hours._replace(
+        filters=Conditions(("event_name = {event_name:String}",), {"event_name": "none"}), options={"by": "event_name"}
+    )
+
+    for asked in (nothing, nothing._replace(filters=Conditions())):
+        BY_NAME["errors"].answer(asked, Select(day.select_knowing, day.known))
+
+    assert day.told == {False: 1, True: 1}, "no rows, and whole"
 
 
 def late(day: Day, _known: uuid.UUID) -> set[int]:

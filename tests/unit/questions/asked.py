@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from event_analytics.held_hours import HeldHours
+from event_analytics.held_hours import HeldByWindow
 from event_analytics.ports import Reading
 from event_analytics.questions.asking import read_asked
 from event_analytics.questions.catalog import BY_NAME
@@ -33,7 +33,7 @@ def asked(question: str, path: dict[str, str] | None = None, **query: object) ->
 class PreparedSelect(Select):
     """Answers queries with prepared rows, in order, and keeps what it was asked."""
 
-    def __init__(self, *answers: Sequence[Mapping[str, Any]], held: HeldHours | None = None) -> None:
+    def __init__(self, *answers: Sequence[Mapping[str, Any]], held: HeldByWindow | None = None) -> None:
         super().__init__(self._answer, held)
         self.answers = [[dict(row) for row in rows] for rows in answers]
         self.queries: list[Query] = []

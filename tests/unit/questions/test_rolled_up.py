@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from event_analytics.held_hours import HeldHours
+from event_analytics.held_hours import HeldByWindow
 from event_analytics.questions.catalog import BY_NAME
 from event_analytics.questions.query import Query
 from event_analytics.rollup_query import FEW_HOURS_MAX, ROLLED_UP_HOURS_MIN
@@ -73,7 +73,7 @@ def kind_of(query: Query) -> str:
 def test_what_holds_is_found_out_once_and_told_from_then_on(question: str) -> None:
     rolled_up, _ = ROLLED_UP[question]
     whole = {"is_whole": 1, **rolled_up}
-    select = PreparedSelect(FOUND, [whole], [whole], held=HeldHours(lambda: 0.0))
+    select = PreparedSelect(FOUND, [whole], [whole], held=HeldByWindow(lambda: 0.0))
 
     answers = [BY_NAME[question].answer(asked(question, window="24h"), select) for _ in range(2)]
 
@@ -84,13 +84,25 @@ def test_what_holds_is_found_out_once_and_told_from_then_on(question: str) -> No
 @pytest.mark.parametrize("question", TABLES)
 def test_where_it_does_not_hold_any_more_the_statement_finds_out_itself(question: str) -> None:
     whole = {"is_whole": 1, **ROLLED_UP[question][0]}
-    select = PreparedSelect(FOUND, [NOT_WHOLE], [whole], [whole], held=HeldHours(lambda: 0.0))
+    select = PreparedSelect(FOUND, [NOT_WHOLE], [whole], [whole], held=HeldByWindow(lambda: 0.0))
 
     for _ in range(2):
         BY_NAME[question].answer(asked(question, window="24h"), select)
 
     kinds = [kind_of(query) for query in select.queries]
     assert kinds == ["find out what holds", "told what holds", "find out and answer", "find out and answer"]
+
+
+@pytest.mark.parametrize("question", TABLES)
+def test_where_nothing_may_be_shown_what_holds_stays_known(question: str) -> None:
+    whole = {"is_whole": 1, **ROLLED_UP[question][0]}
+    select = PreparedSelect(FOUND, [], [], [whole], held=HeldByWindow(lambda: 0.0))
+
+    for _ in range(2):
+        BY_NAME[question].answer(asked(question, window="24h"), select)
+
+    kinds = [kind_of(query) for query in select.queries]
+    assert kinds == ["find out what holds", "told what holds", "count events", "told what holds"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +115,7 @@ def test_where_it_does_not_hold_any_more_the_statement_finds_out_itself(question
 def test_long_windows_and_empty_ones_are_not_told(window: str, found: list[dict[str, Any]], kinds: list[str]) -> None:
     whole = {"is_whole": 1, **ROLLED_UP["top-users"][0]}
     answers = [found, [whole]] if len(kinds) > 1 else [[whole]]
-    select = PreparedSelect(*answers, held=HeldHours(lambda: 0.0))
+    select = PreparedSelect(*answers, held=HeldByWindow(lambda: 0.0))
 
     BY_NAME["top-users"].answer(asked("top-users", window=window), select)
 

@@ -1,18 +1,19 @@
 """Which counts of a window's hours were found to hold, kept for the next question about the same hours.
 
 Whoever is told needs to check one sum only: marks of an hour only ever become more, so all of these counts hold for as
-long as their hours together have the marks that they had. Finding out what holds takes a third of the answer for a day.
+long as their hours together have the marks that they had. Finding out what holds is a quarter of the answer for a day.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-# As long as an hour that is over takes until it is counted: what is found later is not missed for longer than that.
-KEPT_SECONDS_MAX: Final = 300.0
-WINDOWS_MAX: Final = 64  # windows ending now share theirs within an hour; each has 10 kB
+from event_analytics.hour_marks import HOUR_SECONDS
+
+LEARNED_SECONDS_MIN: Final = 60.0  # between two times of finding out about a window: hours are counted as often
+WINDOWS_MAX: Final = 64  # windows that end now share theirs within an hour; each has 5 kB
 _DIGESTS: Final = 2**64  # digests are added as ClickHouse's sumWithOverflow does
 
-Hours = tuple[int, int]  # half-open, Unix seconds
+Bounds = tuple[int, int]  # of the full hours of a window: half-open, Unix seconds
 
 
 class Held(NamedTuple):
@@ -28,30 +29,42 @@ class Held(NamedTuple):
     digest: int
 
 
-class HeldHours:
+class _Learned(NamedTuple):
+    at: float
+    held: Held | None
+
+
+class HeldByWindow:
     """What is known of some windows. `clock`: seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._found: dict[Hours, tuple[float, Held | None]] = {}
+        self._learned: dict[Bounds, _Learned] = {}
 
-    def of(self, hours: Hours, find: Callable[[], Held]) -> Held | None:
-        """What holds of these hours, found out first if that is not known; None where it lately turned out not to."""
+    def of(self, bounds: Bounds, find: Callable[[], Held]) -> Held | None:
+        """What holds of these hours, found out first if it is not known; None where it lately turned out not to.
+
+        What is known of all hours is good until it is forgotten. Where some did not hold, more of them may by now.
+        """
         now = self._clock()
-        found_at, held = self._found.get(hours, (-KEPT_SECONDS_MAX, None))
-        if now - found_at >= KEPT_SECONDS_MAX:
-            held = self._keep(hours, now, find())
-        return held
+        learned = self._learned.get(bounds)
+        if learned is None or (not _is_complete(learned.held, bounds) and now - learned.at >= LEARNED_SECONDS_MIN):
+            learned = self._keep(bounds, _Learned(now, find()))
+        return learned.held
 
-    def _keep(self, hours: Hours, now: float, held: Held) -> Held:
-        if len(self._found) >= WINDOWS_MAX:
-            self._found.clear()
-        self._found[hours] = (now, held)
-        return held
+    def _keep(self, bounds: Bounds, learned: _Learned) -> _Learned:
+        if bounds not in self._learned and len(self._learned) >= WINDOWS_MAX:
+            self._learned.clear()
+        self._learned[bounds] = learned
+        return learned
 
-    def forget(self, hours: Hours) -> None:
-        """It does not hold any more. Where events come late, what would be found now would not hold for long either."""
-        self._found[hours] = (self._clock(), None)
+    def forget(self, bounds: Bounds) -> None:
+        """It does not hold any more."""
+        self._learned[bounds] = self._learned[bounds]._replace(held=None)
+
+
+def _is_complete(held: Held | None, bounds: Bounds) -> bool:
+    return held is not None and len(held.hours) * HOUR_SECONDS == bounds[1] - bounds[0]
 
 
 def held_of(rows: Sequence[Mapping[str, Any]]) -> Held:

@@ -3,8 +3,9 @@
 ClickHouse takes its snapshots of the tables of one statement at different moments, and it takes that of a table before
 it computes what the table is filtered by. So a generation may be found to hold whose rows are not in the snapshot yet;
 or its rows are gone already, or are there twice. Every answer therefore adds up the events of the rows that it has
-read and of those that there should be; where they differ, whoever asked counts with FINAL instead. What holds is
-computed once per statement: two halves of an answer that judge for themselves would count an hour twice or never.
+read and of those that there should be; where they differ, whoever asked counts with FINAL instead. Both halves of a
+statement go by one list of what holds: two that judge for themselves would count an hour twice or never. The statement
+computes that list, or is told and checks it.
 """
 
 import math
@@ -12,9 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from event_analytics.held_hours import Held, held_of
+from event_analytics.held_hours import Bounds, Held, held_of
 from event_analytics.hour_marks import HOUR_SECONDS
-from event_analytics.ports import Reading
 from event_analytics.questions.query import Conditions, Query, Select
 from event_analytics.rollup import HELD_GENERATIONS, IS_WITHIN, Rollup
 from event_analytics.windows import Window
@@ -40,11 +40,11 @@ WITH (SELECT (sum(marks), sumWithOverflow(digest)) FROM hour_marks WHERE hour IN
 # been read: a quarter of the whole statement's CPU.
 _FEW_ROWS: Final = "split_intersecting_parts_ranges_into_layers_final = 0, use_skip_indexes = 0"
 # As long as rows are as few as this, starting threads for them takes longer than they save, and finding out what holds
-# is a third of the whole: 35,000 rows a day here.
+# is a quarter of the whole: 35,000 rows a day here.
 FEW_HOURS_MAX: Final = 48
 
 
-class _Part(NamedTuple):
+class _HeldSql(NamedTuple):
     """What of the statement depends on who finds out what holds: SQL that begins it, and conditions.
 
     `is_held`: on rows of the rollup. `is_not_held`: on rows of events. `is_whole`: on the rows that were read.
@@ -109,9 +109,9 @@ LIMIT {top.limit:d}
     return Query(sql, {**where.parameters, **top.parameters})
 
 
-def _finding_out(window: Window) -> _Part:
+def _finding_out(window: Window) -> _HeldSql:
     """The statement finds out itself. The hours rule out parts before they are opened."""
-    return _Part(
+    return _HeldSql(
         begin=_WITH_HELD,
         is_held=f"{IS_WITHIN} AND (hour, generation) IN held.1",
         is_not_held="""toStartOfHour(timestamp) IN
@@ -124,11 +124,11 @@ def _finding_out(window: Window) -> _Part:
     )
 
 
-def _told(window: Window, held: Held) -> _Part:
+def _told(window: Window, held: Held) -> _HeldSql:
     """The statement is told, and checks that it is so still."""
     parameters = rollup_parameters(window)
     touched = range(parameters["from_hour"], parameters["to_hour"], HOUR_SECONDS)
-    return _Part(
+    return _HeldSql(
         begin=_WITH_MARKS,
         is_held="""(hour, generation) IN
             arrayZip({held_hours:Array(DateTime('UTC'))}, {held_generations:Array(UUID)})""",
@@ -153,30 +153,37 @@ def ask_rolled_up(
 
     `compile_held`: the statement that is told what holds, and that which finds out; None where there is no rollup.
     """
-    query = compile_held(None)
-    if query is None or window is None:
+    finding_out = compile_held(None)
+    if finding_out is None or window is None:
         return []
-    return _ask_told(compile_held, window, select) or _whole(select(query))
+    held = _recall(window, select)
+    told = compile_held(held) if held else None
+    if told:
+        rows = select(told).rows
+        if not rows or rows[0]["is_whole"]:
+            return rows
+        _forget(window, select)
+    rows = select(finding_out).rows
+    return rows if rows and rows[0]["is_whole"] else []
 
 
-def _ask_told(
-    compile_held: Callable[[Held | None], Query | None], window: Window, select: Select
-) -> Sequence[Mapping[str, Any]]:
-    """The same by what is kept; none where that does not pay, or does not hold any more."""
+def _recall(window: Window, select: Select) -> Held | None:
+    """What holds as far as it is known, found out now and then; None where there is nothing to tell, or no gain."""
     if select.held is None or full_hours(window) > FEW_HOURS_MAX:
-        return []
+        return None
+    find = Query(_FIND_HELD, rollup_parameters(window))
+    held = select.held.of(_bounds(window), lambda: held_of(select(find).rows))
+    return held if held and held.hours else None
+
+
+def _forget(window: Window, select: Select) -> None:
+    if select.held is not None:
+        select.held.forget(_bounds(window))
+
+
+def _bounds(window: Window) -> Bounds:
     parameters = rollup_parameters(window)
-    hours = (parameters["first_hour"], parameters["end_hour"])
-    held = select.held.of(hours, lambda: held_of(select(Query(_FIND_HELD, parameters)).rows))
-    query = compile_held(held) if held and held.hours else None
-    rows = _whole(select(query)) if query else []
-    if query and not rows:
-        select.held.forget(hours)
-    return rows
-
-
-def _whole(reading: Reading) -> Sequence[Mapping[str, Any]]:
-    return reading.rows if reading.rows and reading.rows[0]["is_whole"] else []
+    return parameters["first_hour"], parameters["end_hour"]
 
 
 def rollup_parameters(window: Window) -> dict[str, int]:

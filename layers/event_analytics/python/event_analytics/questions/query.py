@@ -5,11 +5,10 @@ part of the sorting key may stand in PREWHERE, which runs before it: all version
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from event_analytics.held_hours import HeldHours
+from event_analytics.held_hours import HeldByWindow
 from event_analytics.ports import Reading
 from event_analytics.windows import Window
 
@@ -23,16 +22,16 @@ class Query(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-@dataclass
 class Select:
     """How a question asks. `held`: what earlier answers have found out; None where nothing is kept between answers."""
 
-    ask: Callable[[Query], Reading]
-    held: HeldHours | None = None
+    def __init__(self, ask: Callable[[Query], Reading], held: HeldByWindow | None = None) -> None:
+        self._ask = ask
+        self.held = held
 
     def __call__(self, query: Query) -> Reading:
         """Rows of one query, and what they cost."""
-        return self.ask(query)
+        return self._ask(query)
 
 
 class Conditions(NamedTuple):
