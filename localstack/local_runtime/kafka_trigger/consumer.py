@@ -7,6 +7,7 @@ else (connections, metadata, offsets, positions, errors) stays the client's.
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import crc32c
@@ -31,6 +32,8 @@ FETCH_BYTES_MAX = 8 * 1024 * 1024  # a little above one Lambda payload
 PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
 METADATA_AGE_MAX_MS = 10_000  # how long a partition that was added stays unseen
 
+# No library for a codec, no such codec, and what the libraries raise on bytes that their codec did not make.
+_UNREADABLE = (NotImplementedError, KeyError, OSError, EOFError, ValueError, RuntimeError, zlib.error)
 _DECODERS = {1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
 
 
@@ -77,13 +80,14 @@ def unpack(batch: RawBatch) -> bytes:
     """Return the batch's records without compression.
 
     Raises:
-        kafka.errors.KafkaError: the library of its codec is not installed, or the codec is unknown.
+        kafka.errors.KafkaError: the library of its codec is not installed, the codec is unknown, or the bytes are not
+            what it makes.
     """
     if not batch.codec:
         return batch.payload
     try:
         return bytes(_DECODERS[batch.codec](batch.payload))
-    except (KeyError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise CorruptRecordError(f"codec {batch.codec} cannot be read here: {error}") from error
 
 

@@ -41,8 +41,11 @@ def compile_filters(patterns: Sequence[str]) -> Callable[[bytes | None], bool] |
         return None
 
     def passes(value: bytes | None) -> bool:
-        message = _read_message(value)
-        return message is None or any(_passes(condition, message) for condition in conditions)
+        try:
+            message = _read_message(value)
+            return message is None or any(_passes(condition, message) for condition in conditions)
+        except RecursionError:  # nested so deeply that nobody can compare it
+            return True
 
     return passes
 
@@ -68,7 +71,10 @@ def _read_pattern(pattern: str) -> dict[str, Any] | list[Any] | None:
 def _check(condition: Any) -> None:
     if isinstance(condition, dict):
         for name, part in condition.items():
-            for branch in part if name == "$or" and isinstance(part, list) else [part]:
+            is_either = name == "$or" and isinstance(part, list)
+            for branch in part if is_either else [part]:
+                if is_either and not isinstance(branch, dict):
+                    raise FilterRefused(f"$or takes objects: {json.dumps(part)}")
                 _check(branch)
     elif isinstance(condition, list) and condition:
         for leaf in condition:
@@ -84,11 +90,52 @@ def _check_leaf(leaf: Any) -> None:
         return
     if len(leaf) != 1 or not leaf.keys() <= OPERATORS.keys():
         raise FilterRefused(f"not an operator that Lambda has: {json.dumps(leaf)}")
-    if "numeric" in leaf:
-        terms = leaf["numeric"]
-        is_whole = isinstance(terms, list) and terms and len(terms) % 2 == 0
-        if not is_whole or not set(terms[::2]) <= COMPARISONS.keys():
-            raise FilterRefused(f"numeric needs comparisons and numbers by turns: {json.dumps(leaf)}")
+    ((name, argument),) = leaf.items()
+    if not _TAKES[name](argument):
+        raise FilterRefused(f"{name} does not take this: {json.dumps(leaf)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_in_any_case(value: Any) -> bool:
+    return _is_text(value) or (
+        isinstance(value, dict) and value.keys() == {"equals-ignore-case"} and _is_text(value["equals-ignore-case"])
+    )
+
+
+def _is_comparison(terms: Any) -> bool:
+    """Comparisons and numbers by turns."""
+    return (
+        isinstance(terms, list)
+        and bool(terms)
+        and len(terms) % 2 == 0
+        and all(_is_text(sign) and sign in COMPARISONS for sign in terms[::2])
+        and all(map(_is_number, terms[1::2]))
+    )
+
+
+def _is_exclusion(argument: Any) -> bool:
+    if isinstance(argument, dict):
+        _check_leaf(argument)
+        return True
+    scalars = argument if isinstance(argument, list) else [argument]
+    return not any(isinstance(each, dict | list) for each in scalars)
+
+
+_TAKES: dict[str, Callable[[Any], bool]] = {
+    "exists": lambda argument: isinstance(argument, bool),
+    "prefix": _is_text_in_any_case,
+    "suffix": _is_text_in_any_case,
+    "equals-ignore-case": _is_text,
+    "anything-but": _is_exclusion,
+    "numeric": _is_comparison,
+}
 
 
 def _read_message(value: bytes | None) -> Any:

@@ -39,13 +39,16 @@ class Scaling:
     def __post_init__(self) -> None:
         self.pollers = self.pollers_min
 
-    def scale(self, now: float, shared_failure_since: float | None, partitions: int) -> bool:
+    def scale(
+        self, now: float, shared_failure_since: float | None, partitions: int, *, is_failing: bool = False
+    ) -> bool:
         """Decide anew once an interval; return whether partitions change hands.
 
         Args:
             now: A monotonic clock's seconds.
             shared_failure_since: Since when the oldest batch of several partitions has failed, if one does.
             partitions: Of the topic.
+            is_failing: Whether any batch fails: shared again with others, its partition would hold these up.
         """
         if now - self._checked < self.interval_seconds:
             return False
@@ -55,7 +58,7 @@ class Scaling:
             self._calm_rounds = 0
             is_due = now - shared_failure_since >= self.interval_seconds
             return is_due and self._set(most)
-        self._calm_rounds += 1
+        self._calm_rounds = 0 if is_failing else self._calm_rounds + 1
         return self._calm_rounds >= CALM_ROUNDS and self._set(self.pollers_min)
 
     def _set(self, pollers: int) -> bool:

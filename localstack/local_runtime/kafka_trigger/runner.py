@@ -174,7 +174,8 @@ class MappingRunner(Thread):
     def _wait_seconds(self) -> float:
         """Return how long nothing has to be done but to fetch and to take outcomes in."""
         now = time.monotonic()
-        if any(self._inbox.holds(number) and has_room(lane, 0) for number, lane in self._lanes.items()):
+        readable = (lane for number, lane in self._lanes.items() if number not in self._inbox.unreadable)
+        if any(self._inbox.holds(lane.partition) and has_room(lane, 0) for lane in readable):
             return POLL_SECONDS_MIN
         waits = [IDLE_POLL_SECONDS]
         if self._dispatcher.has_room:
@@ -235,14 +236,15 @@ class MappingRunner(Thread):
                 self._lanes[part.partition].put_back(part, now)
 
     def _rebalance(self) -> None:
-        now, chaos = time.monotonic(), self._tuning.chaos_seconds
+        now, chaos, dispatcher = time.monotonic(), self._tuning.chaos_seconds, self._dispatcher
+        since, is_failing = dispatcher.shared_failure_since(), dispatcher.is_failing()
         is_shaken = bool(chaos) and now - self._shaken > chaos
         if is_shaken:
             self._shaken = now
             self._scaling.pollers = random.randint(1, max(1, len(self._lanes)))  # noqa: S311 - chaos, no secret
-        elif not self._scaling.scale(now, self._dispatcher.shared_failure_since(), len(self._lanes)):
+        elif not self._scaling.scale(now, since, len(self._lanes), is_failing=is_failing):
             return
-        self._take_back(self._dispatcher.withdraw(also_running=is_shaken))
+        self._take_back(dispatcher.withdraw(also_running=is_shaken))
         self._regroup()
         self.progress.rebalances += 1
         log.info("%s: rebalanced to %d pollers", self.name, self._scaling.pollers)
@@ -275,8 +277,8 @@ class MappingRunner(Thread):
         progress.retrying = sum(not work.is_running for work in dispatcher.works)
         progress.gaps_healed, progress.offsets_skipped = poller.gaps_healed, poller.offsets_skipped
         progress.lag, progress.lags, progress.offsets = poller.lag(), poller.lags(), poller.offsets()
-        stuck = [lane.stuck_reason for lane in self._lanes.values() if lane.stuck_reason]
-        if stuck:
+        oversize = (lane.stuck_reason for lane in self._lanes.values() if lane.stuck_reason)
+        if stuck := [*oversize, *self._inbox.unreadable.values()]:
             self._note("; ".join(stuck))
         elif not dispatcher.is_failing():
             progress.last_error = None

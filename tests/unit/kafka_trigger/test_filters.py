@@ -91,13 +91,34 @@ def test_nothing_to_compare_means_no_filter(patterns: list[str]) -> None:
         ('{"value":{"a":[]}}', "not empty"),
         ('{"value":{"a":[["x"]]}}', "list within"),
         ('{"value":{"a":[{"wildcard":"x*"}]}}', "operator"),
-        ('{"value":{"a":[{"numeric":[">"]}]}}', "by turns"),
+        *(
+            (f'{{"value":{{"a":[{leaf}]}}}}', "does not take")
+            for leaf in (
+                '{"numeric":[">"]}', '{"numeric":[">","5"]}', '{"numeric":[{},5]}', '{"numeric":[">",true]}',
+                '{"prefix":5}', '{"prefix":["x"]}', '{"suffix":{"equals":"x"}}', '{"exists":1}',
+                '{"equals-ignore-case":1}', '{"anything-but":[["x"]]}', '{"anything-but":{"prefix":5}}',
+            )
+        ),
+        ('{"value":{"$or":[["x"]]}}', "takes objects"),
         ('{"value":{"a":["%s"]}}' % ("x" * 5000), "4096"),
     ],
-)
+)  # fmt: skip
 def test_pattern_that_lambda_does_not_take_is_refused(pattern: str, word: str) -> None:
     with pytest.raises(FilterRefused, match=word):
         compile_filters([pattern])
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_what_is_nested_beyond_comparing_passes(depth: int) -> None:
+    assert passes({"a": [1]}, b"[" * depth + b"]" * depth)
+
+
+def test_a_pattern_of_the_greatest_depth_compares_nothing() -> None:
+    pattern: Any = [1]
+    for _ in range(580):
+        pattern = {"a": pattern}
+
+    assert passes(pattern, pattern)
 
 
 def test_more_filters_than_a_mapping_may_have_are_refused() -> None:

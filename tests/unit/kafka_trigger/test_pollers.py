@@ -35,6 +35,17 @@ def test_partitions_share_a_poller_again_after_a_calm_time() -> None:
     assert scaling.pollers == 2
 
 
+def test_partitions_stay_apart_as_long_as_one_fails() -> None:
+    scaling = Scaling(1, 8, interval_seconds=1)
+    scaling.scale(10.0, shared_failure_since=1.0, partitions=8)
+
+    failing = [scaling.scale(20.0 + number, None, 8, is_failing=True) for number in range(3 * CALM_ROUNDS)]
+    calm = [scaling.scale(100.0 + number, None, 8) for number in range(CALM_ROUNDS)]
+
+    assert not any(failing)
+    assert calm == [False] * (CALM_ROUNDS - 1) + [True]
+
+
 def test_fixed_number_of_pollers_never_changes() -> None:
     scaling = Scaling(3, 3, interval_seconds=1)
 
