@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_runtime import aws_endpoint
 from local_runtime.settings import KAFKA_S3, LocalSettings
 
 HEALTH_TIMEOUT_SECONDS = 1.0  # a part on this machine that takes longer to answer is not ready
@@ -66,12 +67,10 @@ def describe_ministack(settings: LocalSettings, scratch_dir: Path) -> Part:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(settings.state_dir / "s3"),
     }
-    # Its interpreter and not its console script: the script's first line breaks in a path with spaces. It holds
-    # payloads of thousands of objects as our functions do: `event_analytics.garbage` tells why it collects as rarely.
-    start = "import gc; from ministack.app import main; gc.freeze(); gc.set_threshold(50_000, 20, 50); main()"
     return Part(
         name="ministack",
-        command=(str(settings.ministack_venv / "bin" / "python"), "-c", start),
+        # -P: none of our modules beside the script stands before one of the same name.
+        command=(str(settings.ministack_venv / "bin" / "python"), "-P", aws_endpoint.__file__),
         environment=environment,
         port=settings.aws_port,
         health=f"{settings.aws_endpoint}/_ministack/health",

@@ -21,7 +21,7 @@ class Sent:
 
     def __init__(self) -> None:
         self.event_name = f"read {uuid.uuid4().hex[:8]} & 'ü'"
-        self.conversation_id = f"{uuid.uuid4().hex[:8]} ü'+%\"&?="
+        self.conversation_id = f"{uuid.uuid4().hex[:8]} ü'+%41/\"&?="
         start = datetime.now(UTC) - timedelta(minutes=5)
         self.events = [self._event(start + timedelta(seconds=number), number) for number in range(EVENTS)]
 

@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
+
+import pytest
 
 from event_analytics.errors import Reason, Refused
 from event_analytics.http_exchange import answer_refused, read_request
@@ -24,6 +27,13 @@ def test_all_values_of_a_repeated_parameter_are_kept() -> None:
     }
 
     assert read_request(event).repeated == {"properties.n": ["gt:1", "lt:5"]}
+
+
+@pytest.mark.parametrize("text", ["plain", "a@b.c", "50%25", "%40", 'ü / "?', "a+b"])
+def test_names_in_a_path_come_as_they_were_sent(text: str) -> None:
+    event = {**EVENT, "pathParameters": {"id": quote(text, safe="")}}
+
+    assert read_request(event).path_parameters == {"id": text}
 
 
 def test_a_refusal_that_may_pass_says_when_to_ask_again() -> None:

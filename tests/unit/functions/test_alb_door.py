@@ -140,7 +140,7 @@ def test_a_forged_context_of_an_authorizer_opens_nothing(door: Door, name: str) 
     assert door.log.records == []
 
 
-def test_queries_and_paths_are_unquoted_as_the_gateway_does(door: Door) -> None:
+def test_queries_and_paths_are_read_as_those_of_the_gateway(door: Door) -> None:
     door.store.answers = [[], [], [], []]
 
     answer = door.call(query, an_alb_event("alb_get_top_users", door.keys.read_key))

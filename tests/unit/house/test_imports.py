@@ -16,6 +16,7 @@ APPS = sorted((ROOT / "functions").glob("*/app.py"))
 
 # Standard library modules that reach outside the process.
 OUTSIDE = {"http", "os", "shutil", "socket", "subprocess", "time", "urllib"}
+QUIET = {"urllib.parse"}  # of these packages, what reaches nowhere
 PURE_THIRD_PARTY = {"isal", "msgspec"}
 ADAPTER_LIBRARIES = {
     "alb_door": {"chalice", "http", "urllib"},
@@ -60,7 +61,7 @@ def outer(names: set[str]) -> set[str]:
 def test_a_pure_module_reaches_nothing_outside(module: Path) -> None:
     names = set(imports_of(module))
 
-    assert outer(top_level(iter(names))) <= PURE_THIRD_PARTY
+    assert outer(top_level(iter(names - QUIET))) <= PURE_THIRD_PARTY
     inner = {name for name in names if name.startswith("event_analytics.")}
     assert not {name for name in inner if ".adapters" in name or name.endswith((".settings", ".observability"))}
 

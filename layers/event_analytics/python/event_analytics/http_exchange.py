@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -43,7 +44,8 @@ def read_request(event: Mapping[str, Any]) -> Request:
     multiple = event.get("multiValueQueryStringParameters") or {}
     return Request(
         route=f"{context.get('httpMethod', '')} {context.get('resourcePath', '')}",
-        path_parameters=event.get("pathParameters") or {},
+        # A REST API, as a load balancer, passes them as they were sent: https://github.com/serverless/serverless/issues/5037
+        path_parameters={name: unquote(text) for name, text in (event.get("pathParameters") or {}).items()},
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=event.get("body"),

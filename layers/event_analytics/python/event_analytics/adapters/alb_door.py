@@ -1,7 +1,7 @@
 """An Application Load Balancer as the HTTP door: its event becomes API Gateway's, the answer becomes its own.
 
 The same routes and handlers serve both. What the gateway does and a load balancer does not is done here: routes are
-matched, paths and queries unquoted, gzip unpacked and packed, preflights answered. There is no authorizer before it, so
+matched, queries unquoted, gzip unpacked and packed, preflights answered. There is no authorizer before it, so
 none is passed on, whatever the event holds: each handler then asks for the key itself.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
 """
@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from chalice.app import Chalice
 
@@ -93,7 +93,7 @@ def _match_route(path: str, routes: _Routes) -> _Match:
         wanted = template.split("/")
         pairs = list(zip(wanted, segments, strict=False))
         if len(wanted) == len(segments) and all(_fits(name, text) for name, text in pairs):
-            return _Match(template, {name[1:-1]: unquote(text) for name, text in pairs if name.startswith("{")})
+            return _Match(template, {name[1:-1]: text for name, text in pairs if name.startswith("{")})
     raise _refuse_route()
 
 
