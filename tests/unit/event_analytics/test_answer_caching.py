@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from event_analytics.answer_caching import Caching, answer_through, is_cacheable, key_of
+from event_analytics.answer_caching import KEPT_BYTES_MAX, Caching, answer_through, is_cacheable, key_of
 from event_analytics.errors import Reason, Refused
 from event_analytics.http_exchange import Answer
 from event_analytics.questions.catalog import BY_NAME, QUESTIONS
@@ -67,6 +67,26 @@ def test_without_a_cache_every_answer_is_made(ask: Any, cache: FakeAnswerCache) 
     assert [ask().body, ask().body] == [b"1", b"2"]
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b"",
+        b"OK",
+        b"\x93\xcc\xc8\xc4\x01",  # the first half of an answer
+        b"\x91\xcc\xc8",  # a form with fewer fields
+        b"\x93\xcc\xc8\xc4\x011\x80.",  # an answer and something behind it
+        b"\x93\xcc\xc8\xc4\x011\x81\xa1\xff\xa1a",  # a header that is no text
+    ],
+)
+def test_a_value_that_is_no_answer_is_a_miss_and_is_replaced(foreign: bytes, ask: Any, cache: FakeAnswerCache) -> None:
+    cache.values["k"] = foreign
+
+    first, second = ask(), ask()
+
+    assert [each.headers["Cache-Status"] for each in (first, second)] == ["tallystream; fwd=miss", "tallystream; hit"]
+    assert (first.body, second.body) == (b"1", b"1")
+
+
 def test_who_finds_it_in_the_making_waits_for_it(ask: Any, cache: FakeAnswerCache, time: Time) -> None:
     kept = ask()
     value = cache.values.pop("k")
@@ -92,6 +112,13 @@ def test_a_refusal_is_not_kept_and_the_next_one_asks_at_once(ask: Any, cache: Fa
         ask(refuse)
 
     assert (ask().body, time.now) == (b"1", 0)
+
+
+def test_an_answer_that_takes_too_long_to_fetch_is_not_kept(ask: Any, cache: FakeAnswerCache, time: Time) -> None:
+    large = Answer(200, b"x" * KEPT_BYTES_MAX, {})
+
+    assert ask(lambda: large).body == large.body
+    assert (cache.values, cache.claims) == ({}, set())
 
 
 def test_reports_are_kept_and_nothing_that_is_read_once() -> None:

@@ -2,7 +2,7 @@
 
 A kept answer was exact when it was made, and says when that was; nothing is kept longer than its seconds. Whoever finds
 none makes it, and one alone: the others wait for it a while. The cache is never needed: its adapter answers "nothing
-here, go on" whatever is wrong with it.
+here, go on" whatever is wrong with it, and a value that is no answer is nothing here too.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ CACHED_ROUTES: Final = "/reports/"  # what many ask alike; lists and single even
 CLAIM_MS: Final = 21_000  # an answer takes at most 20 s; a maker that died frees its claim then
 WAIT_SECONDS_MAX: Final = 5.0  # for another's answer; a heavier question is then asked twice
 POLL_SECONDS: Final = 0.02
+KEPT_BYTES_MAX: Final = 250_000  # a larger one may take longer to fetch than a cache is waited for; 2,500 rows or so
 _HEADER: Final = "Cache-Status"  # RFC 9211
 _MARK: Final = "tallystream; {}"
 _HIT, _MISS = "hit", "fwd=miss"
@@ -57,22 +58,31 @@ def is_from_cache(answer: Answer) -> bool:
 
 
 def answer_through(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
-    """The kept answer, else the one that `make` makes, which is kept. What `make` raises is not.
+    """The kept answer, else the one that `make` makes, which is kept if it is not too large. What `make` raises is not.
 
     Its header `Cache-Status` says which (RFC 9211).
     """
     deadline = caching.clock() + WAIT_SECONDS_MAX
-    while (kept := caching.cache.get(key)) is None:
+    while (kept := _decode(caching.cache.get(key))) is None:
         if caching.cache.claim(key, CLAIM_MS) or caching.clock() >= deadline:
             return _marked(_make_and_keep(caching, key, make), _MISS)
         caching.sleep(POLL_SECONDS)
-    return _marked(_decoder.decode(kept), _HIT)
+    return _marked(kept, _HIT)
+
+
+def _decode(kept: bytes | None) -> Answer | None:
+    try:
+        return None if kept is None else _decoder.decode(kept)
+    except ValueError:  # all that msgspec raises: it is cut off, or a stranger's, until the next put replaces it
+        return None
 
 
 def _make_and_keep(caching: Caching, key: str, make: Callable[[], Answer]) -> Answer:
     try:
         made = make()
-        caching.cache.put(key, _encoder.encode(made), caching.ttl_ms)
+        value = _encoder.encode(made)
+        if len(value) <= KEPT_BYTES_MAX:
+            caching.cache.put(key, value, caching.ttl_ms)
     finally:
         caching.cache.release(key)
     return made
