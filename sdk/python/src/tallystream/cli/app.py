@@ -47,7 +47,9 @@ def run(words: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped; what was acknowledged stays", err=True)
         return INTERRUPTED
-    except (TallystreamError, TargetMissing, FileUnreadable, OSError) as problem:
+    except SystemExit:  # how click ends on a closed pipe: `tallystream tail | head`
+        return OK
+    except (TallystreamError, TargetMissing, FileUnreadable, OSError, ValueError) as problem:
         return _say(problem)
 
 

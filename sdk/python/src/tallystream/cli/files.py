@@ -10,7 +10,9 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -25,11 +27,12 @@ NUMBER_COLUMNS: Final = frozenset({"latency_ms", "latency"})
 TIME_COLUMNS: Final = frozenset({"timestamp", "ts"})
 SURPLUS_COLUMN: Final = "cell_without_header"  # no wire field: the API refuses the row as unknown_field
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # spreadsheets put it before the first header
+_ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a byte that is no UTF-8
 _SUFFIXES: Final = {".csv": True, ".ndjson": False, ".jsonl": False}
 
 
 class FileUnreadable(Exception):  # noqa: N818 - said to a person, never caught twice
-    """It cannot be opened, is no UTF-8 text, or has no header row."""
+    """It cannot be opened or unpacked, or has no header row."""
 
 
 class Row(NamedTuple):
@@ -50,7 +53,7 @@ def read_rows(name: str) -> Iterator[Row]:
     try:
         with _open(name) as file:
             yield from _read_csv(file) if _is_csv(name, file) else _read_lines(file)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as problem:
+    except (OSError, EOFError, zlib.error, csv.Error) as problem:
         raise FileUnreadable(f"{name}: {problem}") from problem
 
 
@@ -85,7 +88,7 @@ def _read_line(number: int, line: bytes) -> Row:
 
 def _read_csv(file: io.BufferedReader) -> Iterator[Row]:
     csv.field_size_limit(EVENT_BYTES_MAX)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         yield from _read_table(csv.DictReader(text, restkey=SURPLUS_COLUMN))
     finally:
@@ -96,7 +99,20 @@ def _read_table(rows: csv.DictReader[str]) -> Iterator[Row]:
     if not {"event_name", "type"} & set(rows.fieldnames or ()):
         raise csv.Error("the first row must name wire fields, event_name among them")
     for row in rows:
-        yield Row(rows.line_num, {name: _read_cell(name, cell) for name, cell in row.items() if cell})
+        if _is_text(row):
+            yield Row(rows.line_num, {name: _read_cell(name, cell) for name, cell in row.items() if cell})
+        else:
+            yield Row(
+                rows.line_num,
+                None,
+                "text_invalid",
+                ",".join(map(str, row.values())).encode("utf-8", "replace").decode(),
+            )
+
+
+def _is_text(row: dict[str, Any]) -> bool:
+    """Whether every byte of it was UTF-8."""
+    return not _ESCAPED_BYTE.search("".join(map(str, row.values())))
 
 
 def _read_cell(name: str, cell: Any) -> object:

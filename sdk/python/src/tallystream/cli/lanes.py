@@ -127,9 +127,15 @@ class Lane:
             if stats.acknowledged + stats.rejected != settled:
                 progressed_at, settled = time.monotonic(), stats.acknowledged + stats.rejected
             is_late = time.monotonic() - progressed_at > GIVE_UP_SECONDS
-            if (attempt.is_standstill or is_late) and isinstance(self._last_error, RequestFailed):
-                raise self._last_error
+            if attempt.is_standstill or is_late:
+                raise self._why_stopped()
             self._stop.wait(attempt.pause_seconds)
+
+    def _why_stopped(self) -> TallystreamError:
+        if isinstance(self._last_error, RequestFailed):
+            return self._last_error
+        message = f"for {GIVE_UP_SECONDS:.0f} s the API took no event and refused none"
+        return Unavailable(message, reason="nothing_settled")
 
     def _hear(self, error: TallystreamError) -> None:
         self._last_error = error

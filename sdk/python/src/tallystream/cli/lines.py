@@ -1,8 +1,8 @@
 """Wire events -> lines that can be sent again: each gets an id that a second run over the same file gives it, too.
 
-An event that names its id keeps it. One without gets an id of its content and of how many equal ones came before it;
-one without a timestamp, too, happens when the run began, which a resumed run remembers. A line with `op` is an
-operation as `POST /batch` takes them.
+An event that names its id keeps it. One without gets an id of its content and of how many equal ones came before it.
+One without a timestamp, too, happens when the run began; when it is sent a second time, the first time counts. A line
+with `op` is an operation as `POST /batch` takes them.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def _prepare(number: int, event: dict[str, Any], started_ms: int, seen: Counter[
         if not given:
             raise InvalidEvent("an update or delete names the id of its event", reason="operation_invalid")
         return Numbered(number, str(given), encode_line({"id": _read_id(given), **operation, **event}))
+    identifier = _read_id(given) if given else _derive_id(event, seen)
     if not given and event.get("timestamp", event.get("ts")) in (None, ""):
         event = {**event, "timestamp": started_ms}
         event.pop("ts", None)
-    identifier = _read_id(given) if given else _derive_id(event, started_ms, seen)
     key = event.get("user_id") or event.get("conversation_id") or event.get("session_id") or ""
     return Numbered(number, str(key), encode_line({"id": identifier, **operation, **event}))
 
@@ -72,16 +72,20 @@ def _read_id(given: object) -> str:
         raise InvalidEvent("an id is a UUID", reason="id_invalid") from None
 
 
-def _derive_id(event: dict[str, Any], started_ms: int, seen: Counter[bytes]) -> str:
+def _derive_id(event: dict[str, Any], seen: Counter[bytes]) -> str:
+    """A UUIDv7 of the event's time and content; of an event whose time is not told or not read, a UUIDv8 of content."""
     digest = hashlib.sha256(json.dumps(event, sort_keys=True, separators=(",", ":")).encode())
     content = digest.digest()[:16]
     seen[content] += 1
     digest.update(seen[content].to_bytes(8, "big"))
     timestamp_ms = read_timestamp_ms(event.get("timestamp", event.get("ts")))
     if timestamp_ms is None or timestamp_ms >= ID_TIME_MS_END:
-        timestamp_ms = started_ms
+        head, version = int.from_bytes(digest.digest()[10:16], "big"), 0x8
+    else:
+        head, version = timestamp_ms, 0x7
     bits = int.from_bytes(digest.digest()[:10], "big")
-    return str(UUID(int=timestamp_ms << 80 | 0x7 << 76 | (bits >> 62 & 0xFFF) << 64 | 0x2 << 62 | bits & (1 << 62) - 1))
+    number = head << 80 | version << 76 | (bits >> 62 & 0xFFF) << 64 | 0x2 << 62 | bits & (1 << 62) - 1
+    return str(UUID(int=number))
 
 
 def read_timestamp_ms(value: object) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -10,12 +11,14 @@ from typing import Any, Final, NamedTuple
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tallystream.results import Event
 from tallystream.wire import format_time, write_json
 
 _SECOND_MS: Final = 1_000.0
 _TEXT_SHOWN: Final = 60
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Column(NamedTuple):
@@ -40,7 +43,7 @@ def print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[o
     for column in columns:
         table.add_column(column.name, justify="right" if column.is_number else "left")
     for row in rows:
-        table.add_row(*map(show, row))
+        table.add_row(*(Text(show(value)) for value in row))  # not markup: it came from events
     console.print(table)
 
 
@@ -49,18 +52,18 @@ def print_pairs(pairs: dict[str, object]) -> None:
     width = max(map(len, pairs))
     for name, value in pairs.items():
         if value is not None:
-            click.echo(f"{name:<{width}}  {show_whole(value)}")
+            click.echo(f"{name:<{width}}  {without_controls(show_whole(value))}")
 
 
 def print_event_line(event: Event) -> None:
     """One event in one line, in the terminal's colours."""
     parts = [
         click.style(format_time(event.timestamp), dim=True),
-        click.style(event.event_name, bold=True),
-        event.user_id or "",
-        click.style(event.conversation_id or "", fg="cyan"),
+        click.style(without_controls(event.event_name), bold=True),
+        without_controls(event.user_id or ""),
+        click.style(without_controls(event.conversation_id or ""), fg="cyan"),
         show_ms(event.latency_ms) if event.latency_ms is not None else "",
-        click.style(event.error, fg="red") if event.error else "",
+        click.style(without_controls(event.error), fg="red") if event.error else "",
         click.style(event.id, dim=True),
     ]
     click.echo("  ".join(part for part in parts if part))
@@ -68,7 +71,7 @@ def print_event_line(event: Event) -> None:
 
 def show(value: object) -> str:
     """A value in a cell."""
-    text = show_whole(value)
+    text = without_controls(show_whole(value))
     return text if len(text) <= _TEXT_SHOWN else text[: _TEXT_SHOWN - 1] + "…"
 
 
@@ -83,6 +86,11 @@ def show_whole(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+
+
+def without_controls(text: str) -> str:
+    """The text with what a terminal would obey (escape sequences, line ends) written out."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def show_ms(milliseconds: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tallystream.cli.exits import OK, SOME_FAILED
-from tallystream.cli.files import STDIN, read_rows
+from tallystream.cli.files import STDIN, Row, read_rows
 from tallystream.cli.lanes import BATCH_EVENTS, LANES, BulkSender
 from tallystream.cli.lines import Numbered, Refused, prepare_lines
 from tallystream.cli.options import json_option, target_options
-from tallystream.cli.resuming import ProgressFile
+from tallystream.cli.resuming import Prefix, ProgressFile, Reached
 from tallystream.cli.target import find_target
 from tallystream.encoding import EVENT_BYTES_MAX
 from tallystream.errors import FailedEvent
@@ -78,12 +79,17 @@ class Run:
         self._errors_path = Path(errors_path or f"{'stdin' if name == STDIN else name}.errors.ndjson")
         self._errors: IO[str] | None = None
         self._progress: ProgressFile | None = None
-        if name != STDIN:
-            with contextlib.suppress(FileNotFoundError):
-                self._progress = ProgressFile.open(Path(name), url, read_clock_ms(), from_start=from_start)
+        self._started_ms = read_clock_ms()
+        if name != STDIN and Path(name).is_file():
+            rows = None if from_start else read_rows(name)
+            self._progress = ProgressFile.open(Path(name), Reached(url, self._started_ms), rows)
+            self._started_ms = self._progress.progress.started_ms
+        self._prefix = Prefix()
         self._noted_at = 0.0
+        self._lock = threading.Lock()  # lanes tell of refusals while the main thread notes
+        self._refusals: list[tuple[int, str]] = []
         self.skipped = 0
-        self.refused: Counter[str] = Counter()
+        self.settled_refused = Counter(self._progress.progress.refused if self._progress else {})
 
     @property
     def resumes_after(self) -> int:
@@ -95,11 +101,15 @@ class Run:
         """Where refused lines are."""
         return self._errors_path
 
+    @property
+    def refused(self) -> Counter[str]:
+        """Lines that were refused, by reason; those of the run before as well."""
+        return self.settled_refused + Counter(reason for _, reason in self._refusals)
+
     def lines(self, sender: BulkSender) -> Iterator[Numbered]:
         """The lines to send, and now and then a note of how far they are."""
-        started_ms = self._progress.progress.started_ms if self._progress else read_clock_ms()
         resumes_after = self.resumes_after
-        for line in prepare_lines(read_rows(self._name), started_ms):
+        for line in prepare_lines(self._hashed(read_rows(self._name)), self._started_ms):
             if line.number <= resumes_after:
                 self.skipped += 1
             elif isinstance(line, Refused):
@@ -109,11 +119,22 @@ class Run:
             if time.monotonic() - self._noted_at > NOTE_SECONDS:
                 self.note(sender)
 
+    def _hashed(self, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            if self._progress is not None:
+                self._prefix.add(row)
+            yield row
+
     def note(self, sender: BulkSender) -> None:
         """Remembers how far the run is."""
         self._noted_at = time.monotonic()
-        if self._progress is not None:
-            self._progress.note(sender.numbers().watermark)
+        if self._progress is None:
+            return
+        watermark = max(sender.numbers().watermark, self.resumes_after)
+        with self._lock:
+            self.settled_refused.update(reason for number, reason in self._refusals if number <= watermark)
+            self._refusals = [each for each in self._refusals if each[0] > watermark]
+        self._progress.note(watermark, self._prefix.up_to(watermark), self.settled_refused)
 
     def note_failure(self, number: int, failed: FailedEvent) -> None:
         """Keeps what the API refused."""
@@ -130,13 +151,14 @@ class Run:
             self._errors.close()
 
     def _write_error(self, number: int, reason: str, message: str, field: str | None, text: str) -> None:
-        self.refused[reason] += 1
-        if self._errors is None:
-            mode = "a" if self.resumes_after else "w"
-            self._errors = self._errors_path.open(mode, encoding="utf-8")
         entry = {"line": number, "reason": reason, "field": field, "message": message, "text": text}
-        self._errors.write(json.dumps({name: value for name, value in entry.items() if value}) + "\n")
-        self._errors.flush()
+        with self._lock:
+            self._refusals.append((number, reason))
+            if self._errors is None:
+                mode = "a" if self.resumes_after else "w"
+                self._errors = self._errors_path.open(mode, encoding="utf-8")
+            self._errors.write(json.dumps({name: value for name, value in entry.items() if value}) + "\n")
+            self._errors.flush()
 
 
 @contextlib.contextmanager
@@ -163,8 +185,6 @@ def _describe(sender: BulkSender) -> str:
 
 
 def _every(seconds: float, act: Any) -> Any:
-    import threading  # noqa: PLC0415
-
     ended = threading.Event()
 
     def run() -> None:

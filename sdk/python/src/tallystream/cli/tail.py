@@ -70,6 +70,7 @@ class Follower:
                     yield found
         except Unavailable as problem:
             click.echo(f"waiting: {problem}", err=True)
+            return  # what came meanwhile is shown once it answers
         self._since = max(self._since, datetime.now(timezone.utc) - OVERLAP)
         self._shown = {identifier: at for identifier, at in self._shown.items() if at >= self._since}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -10,6 +11,9 @@ from typing import Final, Literal, NamedTuple
 from tallystream.environment import KEY, URL, setting
 
 CONNECTION_FILE: Final = Path(".tallystream") / "connection.json"
+
+_URL: Final = re.compile(r"https?://[^\s/]\S*")
+_KEY: Final = re.compile(r"[!-~]+")  # what a header takes
 
 Scope = Literal["write", "read"]
 
@@ -33,8 +37,10 @@ def find_target(url: str | None, key: str | None, scope: Scope, folder: Path | N
         TargetMissing: nobody says which.
     """
     found_url, found_key = url or setting(URL), key or setting(KEY)
-    if found_url and not found_url.startswith(("http://", "https://")):
+    if found_url and not _URL.fullmatch(found_url):
         raise TargetMissing(f"{found_url!r} is no http(s) URL")
+    if found_key and not _KEY.fullmatch(found_key):
+        raise TargetMissing("the key holds characters that no key has, a line end perhaps")
     if found_url and found_key:
         return Target(found_url, found_key, "options" if url or key else "environment")
     for path in _connection_files(folder or Path.cwd()):
