@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from contract_server import ContractServer, Fault, refusal
-from tallystream import Client, EventsRejected, KeyRefused, Limits, TallystreamError, Unavailable
+from tallystream import (
+    Client,
+    EventsDropped,
+    EventsRejected,
+    KeyRefused,
+    Limits,
+    RequestRefused,
+    TallystreamError,
+    Unavailable,
+)
 from waiting import wait_until
 
 MakeClient = Callable[..., Client]
@@ -146,6 +155,116 @@ def test_what_a_refused_key_left_on_disk_is_sent_with_the_next_key(
     assert client.flush()
     assert server.arrived == ids
     assert client.stats().recovered == 10
+
+
+PAGES = {
+    "a server of TLS spoken to without it": Fault(
+        status=400, body=b"<html>plain HTTP request sent to HTTPS port</html>"
+    ),
+    "a firewall": Fault(status=422, body=b'{"message": "blocked"}'),
+    "a gateway that takes nothing of this size": Fault(status=413, body=b"<html>Request Entity Too Large</html>"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_refusal_that_is_not_our_apis_loses_nothing(
+    server: ContractServer, make_client: MakeClient, spool: Any, errors: list[TallystreamError], page: Fault
+) -> None:
+    server.always = page
+    client = make_client(spool=spool)
+
+    ids = track(client, 10)
+
+    assert not client.flush(20)
+    assert {(type(error), error.reason) for error in errors} == {(RequestRefused, f"http_{page.status}")}
+    stats = client.stats()
+    assert (stats.rejected, stats.dropped, stats.queued + stats.spooled) == (0, 0, 10)
+    server.always = None
+    assert client.flush(20)
+    assert server.arrived == ids
+
+
+def test_a_gateway_that_takes_less_gets_less(
+    server: ContractServer, make_client: MakeClient, errors: list[TallystreamError]
+) -> None:
+    server.faults.extend([Fault(status=413, body=b"<html>")] * 2)
+    client = make_client(limits=Limits(flush_interval_ms=300))
+
+    ids = track(client, 40)
+
+    assert client.flush(20)
+    assert not errors
+    assert server.arrived == ids
+
+
+def test_an_event_that_our_api_finds_too_large_is_rejected(
+    server: ContractServer, make_client: MakeClient, errors: list[TallystreamError]
+) -> None:
+    server.faults.append(refusal(413, "event_too_large"))
+    client = make_client()
+
+    client.track_event("e", user_id="u")
+
+    assert client.flush(20)
+    assert [(type(error), error.reason) for error in errors] == [(EventsRejected, "event_too_large")]
+
+
+def test_items_that_the_api_asks_for_again_are_told(
+    server: ContractServer, make_client: MakeClient, errors: list[TallystreamError]
+) -> None:
+    server.faults.append(Fault(retry=lambda place: place < 2))
+    client = make_client()
+
+    with client.batch():
+        track(client, 5)
+
+    (error,) = errors
+    assert isinstance(error, Unavailable)
+    assert (error.reason, error.count, error.status) == ("log_unavailable", 2, 202)
+
+
+def test_a_proxy_whose_address_cannot_be_read_is_told_and_costs_no_event(
+    make_client: MakeClient, spool: Any, errors: list[TallystreamError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy:port")
+    client = make_client(spool=spool)
+
+    track(client, 5)
+
+    assert not client.flush(1)
+    assert isinstance(errors[0], Unavailable)
+    assert "proxy" in str(errors[0])
+    assert "secret" not in str(errors[0])
+    assert client.stats().queued + client.stats().spooled == 5
+    assert not client.close(0.1)
+    assert client.stats().dropped == (0 if spool else 5)
+    with pytest.raises(Unavailable):
+        client.health()
+
+
+def test_closing_again_says_the_same(server: ContractServer, make_client: MakeClient) -> None:
+    server.always = Fault(drops=True)
+    client = make_client()
+    track(client, 1)
+
+    assert [client.close(0.1), client.close(0.1)] == [False, False]
+
+
+def test_a_decorated_function_of_a_closed_client_is_counted_as_dropped(
+    server: ContractServer, make_client: MakeClient, errors: list[TallystreamError]
+) -> None:
+    client = make_client()
+
+    @client.timed("called", user_id="u")
+    def call() -> None:
+        pass
+
+    call()
+    client.close()
+    call()
+
+    assert [(type(error), error.reason) for error in errors] == [(EventsDropped, "closed")]
+    assert len(server.events) == 1
 
 
 def test_a_server_that_says_when_is_not_asked_before(

@@ -1,5 +1,6 @@
 """Processes that end, are killed, or fork: what they had saved arrives, and counts once."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from contract_server import KEY, ContractServer, Fault
 from programs import run_program, start_program
-from tallystream import Client
+from tallystream import Client, Limits
+from tallystream.memory_queue import Taken
+from tallystream.spool_folder import create_spool
 from waiting import wait_until
 
 MakeClient = Callable[..., Client]
@@ -128,6 +131,31 @@ def test_parent_and_child_of_a_fork_send_their_own(server: ContractServer, tmp_p
     assert set(server.deliveries.values()) == {1}
 
 
+def test_a_decorated_function_counts_in_the_child_of_a_fork_and_a_batch_may_hold_a_fork(server: ContractServer) -> None:
+    code = """
+    import os, sys, warnings
+    from tallystream import Client, Limits
+    warnings.simplefilter("ignore", DeprecationWarning)
+    client = Client(sys.argv[1], sys.argv[2], spool=False, limits=Limits(flush_interval_ms=50))
+    @client.timed("called", user_id="u")
+    def call():
+        pass
+    call()
+    assert client.flush(20)
+    with client.batch():
+        child = os.fork()
+        for _ in range(3):
+            call()
+    assert client.stats().acknowledged == (3 if child == 0 else 4), client.stats()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    run_program(code, server.url, KEY)
+
+    assert len(server.events) == 7
+
+
 def test_workers_of_multiprocessing_send_before_they_end(server: ContractServer) -> None:
     code = """
     import multiprocessing, sys, warnings
@@ -162,6 +190,73 @@ def test_clients_side_by_side_do_not_take_each_others_spool(
     assert first.flush()
     assert second.stats().recovered == 0
     assert sorted(server.arrived) == sorted(ids)
+
+
+def test_many_files_of_earlier_processes_are_sent_with_few_file_handles(
+    server: ContractServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    server.always = Fault(drops=True)
+    first = make_client(spool=tmp_path, sync=True, limits=Limits(sync_timeout_seconds=0))
+    first.track_event("e", user_id="u", output="0")
+    first.close(0)
+    server.always = None
+    (path,) = tmp_path.rglob("*.sqlite3")
+    folder = path.parent
+    for number in range(1, 60):
+        left = create_spool(folder)
+        left.append(Taken([json.dumps({"id": f"{number:036}", "output": str(number)}).encode()], 1))
+        left.close()
+    code = """
+    import resource, sys
+    from tallystream import Client
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    errors = []
+    client = Client(sys.argv[1], sys.argv[2], spool=sys.argv[3], on_error=errors.append)
+    assert client.flush(20), client.stats()
+    assert client.stats().recovered == 60, client.stats()
+    assert not errors, errors
+    """
+    run_program(code, server.url, KEY, tmp_path)
+
+    assert [server.events[identifier]["output"] for identifier in server.arrived] == list(map(str, range(60)))
+    assert not list(tmp_path.rglob("*.sqlite3*"))
+
+
+def test_without_sqlite_events_are_sent_from_memory(server: ContractServer, tmp_path: Path) -> None:
+    code = """
+    import sys
+    sys.modules["_sqlite3"] = None
+    from tallystream import Client, SpoolFailed
+    for spool in (False, None, sys.argv[3]):
+        errors = []
+        client = Client(sys.argv[1], sys.argv[2], spool=spool, on_error=errors.append)
+        client.track_event("e", user_id="u")
+        assert client.flush(20), client.stats()
+        assert [type(error) for error in errors] == ([SpoolFailed] if spool else []), errors
+        assert client.close()
+    """
+    run_program(code, server.url, KEY, tmp_path)
+
+    assert len(server.events) == 3
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_python_that_cannot_send_is_told_and_no_caller_hears_it(server: ContractServer, sync: bool) -> None:
+    code = """
+    import sys
+    sys.modules["_ssl"] = None
+    from tallystream import Client, EventsDropped, RequestRefused
+    errors = []
+    client = Client(sys.argv[1], sys.argv[2], spool=False, sync=sys.argv[3] == "True", on_error=errors.append)
+    client.track_event("e", user_id="u")
+    assert not client.flush(20)
+    assert isinstance(errors[0], RequestRefused) and errors[0].reason == "setup_failed", errors
+    assert not client.close(1)
+    assert isinstance(errors[-1], EventsDropped), errors
+    stats = client.stats()
+    assert (stats.tracked, stats.dropped, stats.queued) == (1, 1, 0), stats
+    """
+    run_program(code, server.url, KEY, sync)
 
 
 def test_a_full_disk_costs_no_event(server: ContractServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from contract_server import ContractServer, Fault, refusal
 from tallystream import Client, EventsDropped, KeyRefused, Limits, TallystreamError
-from tallystream.delivery import THREAD_NAME
+from tallystream.background_delivery import THREAD_NAME
 from waiting import wait_until
 
 MakeClient = Callable[..., Client]
@@ -151,3 +151,37 @@ def test_threads_start_at_the_first_event_and_end_with_the_client(
     client.track_event("late", user_id="u")
     assert (client.stats().tracked, client.stats().dropped, len(server.events)) == (1, 1, 1)
     assert [(type(error), error.reason) for error in errors] == [(EventsDropped, "closed")]
+
+
+def test_a_call_does_not_wait_for_a_slow_server_longer_than_it_may(
+    server: ContractServer, make_client: MakeClient
+) -> None:
+    server.always = Fault(seconds=4, takes=True)
+    client = make_client(sync=True, limits=Limits(sync_timeout_seconds=0.3))
+    started = time.monotonic()
+
+    client.track_event("e", user_id="u", output="x" * 2_000)  # large enough that /health is asked
+
+    assert time.monotonic() - started < 2
+    assert client.stats().queued == 1
+
+
+def test_a_thread_does_not_wait_for_anothers_sending_longer_than_it_may(
+    server: ContractServer, make_client: MakeClient
+) -> None:
+    server.faults.append(Fault(seconds=4))
+    client = make_client(sync=True)
+    sending = threading.Thread(target=client.track_event, args=("e",), kwargs={"user_id": "u"})
+    sending.start()
+    wait_until(lambda: server.writes)
+    started = time.monotonic()
+
+    assert not client.flush(0.1)
+    assert not client.close(0.1)
+    assert time.monotonic() - started < 2
+    sending.join()
+
+
+def test_a_call_that_sends_does_not_block_for_room(server: ContractServer) -> None:
+    with pytest.raises(ValueError, match="sync"):
+        Client(server.url, "key", sync=True, overflow="block")

@@ -55,6 +55,12 @@ def error_of(answer: Answer) -> RequestFailed:
     return _class_of(answer.status, reason)(text, **known)  # type: ignore[arg-type]
 
 
+def has_our_reason(answer: Answer) -> bool:
+    """Whether it is our API that refuses, not a proxy, a firewall or a server of something else."""
+    error = answer.document().get("error")
+    return isinstance(error, dict) and bool(error.get("reason"))
+
+
 def unreadable(answer: Answer, wanted: str) -> Unavailable:
     """The error of an answer that says yes and is not what our API says: a proxy's page, or half of something."""
     return Unavailable(f"{answer.status}, but {wanted}", reason="answer_unreadable", status=answer.status)
@@ -96,7 +102,7 @@ def _class_of(status: int, reason: str) -> type[RequestFailed]:
 def _read_error(answer: Answer) -> tuple[str, str]:
     """Our own name and message, else the gateway's message."""
     document = answer.document()
-    error = document.get("error")
-    if isinstance(error, dict) and error.get("reason"):
+    if has_our_reason(answer):
+        error = document["error"]
         return str(error["reason"]), str(error.get("message") or "")
     return f"http_{answer.status}", str(document.get("message") or "")

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from tallystream import reading, results
 from tallystream.asking import Asker, Rows
-from tallystream.delivery import BackgroundDelivery, Delivery, DirectDelivery
+from tallystream.background_delivery import BackgroundDelivery
+from tallystream.delivery import Delivery, DirectDelivery
 from tallystream.errors import EventsDropped
 from tallystream.exiting import close_at_exit
 from tallystream.forking import GATE, leave_alone, remember
@@ -54,7 +55,7 @@ class Client(Tracking):
         dry_run: make events, log them at debug level, send nothing.
         spool: a folder for events on disk; False for memory only. Default: TALLYSTREAM_SPOOL_DIR, else
             `~/.local/state/tallystream`, if it can be written; memory only with `sync`.
-        overflow: what to do with an event when there is no room.
+        overflow: what to do with an event when there is no room. Not `block` with `sync`: nobody would make room.
         gzip: whether requests are packed. Default: as `/health` says.
         limits: sizes and times.
         ssl_context: for certificates of your own.
@@ -79,6 +80,8 @@ class Client(Tracking):
     ) -> None:
         if overflow not in OVERFLOWS:
             raise ValueError(f"overflow is one of {', '.join(OVERFLOWS)}")
+        if sync and overflow == "block":
+            raise ValueError("overflow='block' waits for a thread that makes room, and with sync=True there is none")
         self._url = _check_url(url)
         self._key = _check_key(key)
         self._ssl_context = ssl_context
@@ -110,23 +113,23 @@ class Client(Tracking):
     def stats(self) -> Stats:
         """Counts up to now, as a copy."""
         outlet = self._delivery.outlet
-        in_hand = 0 if outlet is None or outlet.spool is not None else outlet.sender.in_hand
         return dataclasses.replace(
             self._ledger.stats,
             tracked=self._queue.position,
             dropped=self._ledger.stats.dropped + self._queue.dropped,
-            queued=len(self._queue) + in_hand,
+            queued=len(self._queue) + (0 if outlet is None else outlet.in_memory()),
             spooled=outlet.spool.saved() if outlet is not None and outlet.spool is not None else 0,
         )
 
     @contextmanager
     def batch(self, timeout: float | None = None) -> Iterator[None]:
         """Sends what is tracked inside together, and waits for it at the end. Also a decorator: for Lambda handlers."""
-        self._open_batches.depth = getattr(self._open_batches, "depth", 0) + 1
+        batches = self._open_batches  # a fork inside gives the child others
+        batches.depth = getattr(batches, "depth", 0) + 1
         try:
             yield
         finally:
-            self._open_batches.depth -= 1
+            batches.depth -= 1
             self.flush(self._limits.sync_timeout_seconds if timeout is None else timeout)
 
     def __enter__(self) -> Self:
@@ -221,14 +224,17 @@ class Client(Tracking):
 
     def _start(self) -> None:
         self._is_closed = False
+        self._was_settled = True
         self._transport: Transport | None = None
         self._open_batches = threading.local()
         self._ledger = Ledger(self._on_error)
         self._queue = MemoryQueue(self._limits, self._overflow, lambda: self._delivery.rouse())  # noqa: PLW0108 - made below
         self._delivery: Delivery = (
-            DirectDelivery(self._queue, self._open_outlet)
+            DirectDelivery(self._queue, self._open_outlet, self._ledger)
             if self._is_sync
-            else BackgroundDelivery(self._queue, self._limits, self._open_outlet, saves=self._spool is not False)
+            else BackgroundDelivery(
+                self._queue, self._limits, self._open_outlet, self._ledger, saves=self._spool is not False
+            )
         )
         put = self._log_only if self._is_dry else self._put_and_send if self._is_sync else self._queue.put
         self._writer = EventWriter(put, self._ledger, read_clock_ms)
@@ -248,7 +254,7 @@ class Client(Tracking):
 
     def _open_outlet(self) -> Outlet:
         with GATE:
-            from tallystream.outlet import Outlet, Plan  # noqa: PLC0415 - brings SQLite; imported where waiting is allowed
+            from tallystream.outlet import Outlet, Plan  # noqa: PLC0415 - imported where waiting is allowed
 
             plan = Plan(self._url, self._connect, self._spool, self._gzip, self._overflow, self._limits)
             return Outlet(plan, self._queue, self._ledger)
@@ -275,14 +281,14 @@ class Client(Tracking):
 
     def _close(self, timeout_seconds: float, *, is_exit: bool) -> bool:
         if self._is_closed:
-            return True
-        self._is_closed = True
+            return self._was_settled
+        self._is_closed, self._was_settled = True, False
         self._forget_exit()
-        is_settled = self._delivery.close(timeout_seconds, is_exit=is_exit)
+        self._was_settled = self._delivery.close(timeout_seconds, is_exit=is_exit)
         self._writer = EventWriter(self._drop_late, self._ledger, read_clock_ms)
         if self._transport is not None:
             self._transport.close()
-        return is_settled
+        return self._was_settled
 
 
 def _check_url(url: str) -> str:

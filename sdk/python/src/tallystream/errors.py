@@ -4,13 +4,13 @@
     ├── InvalidEvent        the arguments make no event; nothing was queued
     ├── EventsRejected      the API refused them for what they say; they are not sent again
     ├── EventsDropped       given up here: the queue or the spool was full, or the client was closed
-    ├── SpoolFailed         the disk refused; events wait in memory meanwhile
+    ├── SpoolFailed         the disk refused, and events wait in memory meanwhile; or a file on it is damaged
     └── RequestFailed       one HTTP request
         ├── Unavailable         (retriable) no whole answer, 408, 429 or 5xx
         ├── KeyRefused          401, 403: another key is needed
         ├── NotFound            (retriable) 404 `event_not_found`: not there yet, or never sent
         ├── EventDeleted        410: it stays deleted
-        └── RequestRefused      any other 4xx, or an answer that is not our API's
+        └── RequestRefused      any other 4xx, an answer that is not our API's, or `setup_failed`: nothing can be sent
 
 Reads raise them. Writes never raise: they hand them to `on_error`.
 """
@@ -57,7 +57,10 @@ class EventsDropped(TallystreamError):
 
 
 class SpoolFailed(TallystreamError):
-    """The disk does not take events. They are delivered from memory, and lost with the process until it does."""
+    """The disk does not take events: they are delivered from memory, and lost with the process until it does.
+
+    `reason`: `spool_failed`, or `spool_damaged` for a file that could not be read: set aside, its events given up.
+    """
 
 
 class RequestFailed(TallystreamError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tallystream.errors import TallystreamError
+from tallystream.errors import EventsDropped, TallystreamError
 
 OnError = Callable[[TallystreamError], None]
 LOG_AGAIN_SECONDS: Final = 60.0  # the log gets one line per kind of error in this time; `on_error` gets each
@@ -30,9 +30,9 @@ class Stats:
     invalid: int = 0
     """Calls whose arguments made no event."""
     dropped: int = 0
-    """Given up: the queue or the spool was full, or the client was closed without a spool."""
+    """Given up: no room in the queue or the spool, a file of the spool damaged, or closed before the disk had them."""
     recovered: int = 0
-    """Found in the spools of earlier processes."""
+    """Taken over from the spools of earlier processes, one file after the other."""
     queued: int = 0
     """Now in memory only: lost if the process is killed."""
     spooled: int = 0
@@ -57,6 +57,12 @@ class Ledger:
         with self._lock:
             for name, more in counts.items():
                 setattr(self.stats, name, getattr(self.stats, name) + more)
+
+    def give_up(self, count: int) -> None:
+        """Counts and tells events that are lost because the client is closed."""
+        if count:
+            self.add(dropped=count)
+            self.tell(EventsDropped("closed before they were acknowledged", reason="closed", count=count))
 
     def tell(self, error: TallystreamError) -> None:
         """Hands an error to the callback and, now and then, to the log. What the callback raises goes to the log."""

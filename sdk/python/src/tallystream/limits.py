@@ -30,7 +30,8 @@ class Limits:
     queue_bytes: int = 32 * 1024 * 1024
     """Bytes of encoded events in memory at most."""
     spool_bytes: int = 256 * 1024 * 1024
-    """Bytes of events on disk at most: a day of an unreachable API at five events a second of 600 bytes."""
+    """Bytes of events on disk at most, those that earlier clients left behind included: a day of an unreachable API at
+    five events a second of 600 bytes."""
     request_timeout_seconds: float = 35.0
     """The API's gateway answers within 29 seconds."""
     sync_timeout_seconds: float = 10.0

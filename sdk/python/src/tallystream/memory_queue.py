@@ -79,6 +79,14 @@ class MemoryQueue:
                 self._room.notify_all()
         return Taken(list(lines), position) if lines else None
 
+    def clear(self) -> int:
+        """Gives up what is in it; how many lines."""
+        with self._lock:
+            count = len(self._lines)
+            self._lines.clear()
+            self.bytes = 0
+            return count
+
     def close(self) -> None:
         """Takes nothing more; whoever waits for room is let go."""
         with self._lock:

@@ -7,6 +7,7 @@ through every retry. Ids are in the lines, so whatever is sent twice counts once
 from __future__ import annotations
 
 import random
+import time
 from typing import Final, NamedTuple, Protocol
 
 from tallystream.answers import Answer, NoAnswer, no_answer
@@ -27,8 +28,16 @@ _random = random.SystemRandom()
 class Calls(Protocol):
     """What the sender needs of `transport.Transport`."""
 
-    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """The whole answer to one request; raises NoAnswer."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Answer:
+        """The whole answer to one request; raises NoAnswer, at the latest after these seconds."""
 
 
 class Supply(Protocol):
@@ -60,6 +69,7 @@ class Sender:
         self._limits = limits
         self._events_max = limits.batch_events
         self._failures = 0
+        self._deadline: float | None = None
         self._lines: list[bytes] = []
         self._position = 0
         self.settled_position = 0
@@ -69,8 +79,16 @@ class Sender:
         """How many lines are taken and not settled."""
         return len(self._lines)
 
-    def attempt(self) -> Attempt | None:
-        """Sends the oldest lines once; None if there are none."""
+    def seconds_left(self) -> float | None:
+        """How long a request of the present attempt may take; None: as long as requests do."""
+        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
+
+    def attempt(self, deadline: float | None = None) -> Attempt | None:
+        """Sends the oldest lines once; None if there are none.
+
+        `deadline`: by the monotonic clock, if the caller waits no longer than that.
+        """
+        self._deadline = deadline
         if not self._lines:
             taken = self._source.take()
             if taken is None:
@@ -94,7 +112,8 @@ class Sender:
         body, packed = self._compression.pack(plain)
         self._ledger.add(requests=1)
         try:
-            answer = self._calls.call("POST", path, body, {"Content-Type": CONTENT_TYPE, **packed})
+            headers = {"Content-Type": CONTENT_TYPE, **packed}
+            answer = self._calls.call("POST", path, body, headers, timeout_seconds=self.seconds_left())
         except NoAnswer as problem:
             return SendAgain(no_answer(problem))
         if packed and answer.status == _UNSUPPORTED_MEDIA_TYPE:
@@ -114,9 +133,10 @@ class Sender:
         if not self._lines:
             self._source.done()
             self.settled_position = max(self.settled_position, self._position)
-        if settled.rest:
+        if settled.error is not None:
             self._ledger.add(failed_requests=1)
-            return Attempt(self._pause(settled.retry_after_seconds))
+            self._ledger.tell(settled.error)
+            return Attempt(self._pause(settled.error.retry_after_seconds))
         self._events_max = min(self._events_max * 2, self._limits.batch_events)
         return Attempt()
 

@@ -7,6 +7,8 @@ the file: SQLite syncs at its checkpoints.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,6 +34,8 @@ CREATE TABLE IF NOT EXISTS batches
 """
 SHRINK_BYTES: Final = 8 * 1024 * 1024  # an empty file larger than this gives its pages back
 SUFFIXES: Final = ("", "-wal", "-shm")
+DISK_ERRORS: Final = (sqlite3.Error, OSError)
+_DELETES_OPEN_FILES: Final = os.name != "nt"
 
 
 class SpoolInUse(Exception):  # noqa: N818 - a fact, not a failure
@@ -49,6 +53,12 @@ class Row(NamedTuple):
     taken: Taken
 
 
+class _Size(NamedTuple):
+    seq: int
+    events: int
+    bytes: int
+
+
 class Spool:
     """One existing file. Every method is safe for any number of threads; each is one transaction.
 
@@ -61,7 +71,8 @@ class Spool:
         self.path = path
         self._connection = _open(path)
         self._removed_seq = 0
-        self.events, self.bytes = self._count("seq > ?", 0)
+        self._given: list[_Size] = []
+        self.events, self.bytes = _count(self._connection, path)
 
     def append(self, taken: Taken) -> None:
         """Saves a batch behind all others."""
@@ -77,6 +88,7 @@ class Spool:
     def read(self, events_max: int, bytes_max: int) -> list[Row]:
         """The oldest batches not removed, at least one if there is any, within the bounds."""
         rows: list[Row] = []
+        sizes: list[_Size] = []
         with GATE:
             cursor = self._connection.execute(
                 "SELECT seq, events, bytes, position, body FROM batches WHERE seq > ? ORDER BY seq",
@@ -88,16 +100,19 @@ class Spool:
                 if rows and (events_max < 0 or bytes_max < 0):
                     break
                 rows.append(Row(seq, Taken(body.split(b"\n"), position)))
+                sizes.append(_Size(seq, events, size))
             cursor.close()
+        self._given = sizes
         return rows
 
     def remove(self, last_seq: int) -> None:
-        """Forgets all batches up to and including this one.
+        """Forgets those of the batches read last that come up to this one, and it.
 
         They are not read again even if the disk refuses; the next removal then takes them along.
         """
         with GATE:
-            self._forget("seq > ? AND seq <= ?", self._removed_seq, last_seq)
+            self._forget([size for size in self._given if size.seq <= last_seq])
+            self._given = [size for size in self._given if size.seq > last_seq]
             self._removed_seq = last_seq
             self._connection.execute("DELETE FROM batches WHERE seq <= ?", (last_seq,))
             if not self.events and self.path.stat().st_size > SHRINK_BYTES:
@@ -108,33 +123,43 @@ class Spool:
         """Gives up the oldest batches behind `after_seq` until `size` bytes are free; how many events they held."""
         with GATE:
             after_seq = max(after_seq, self._removed_seq)
-            before, freed, last_seq = self.events, 0, after_seq
-            cursor = self._connection.execute("SELECT seq, bytes FROM batches WHERE seq > ? ORDER BY seq", (after_seq,))
-            for seq, row_bytes in cursor:
-                last_seq, freed = seq, freed + row_bytes
-                if freed >= size:
-                    break
+            oldest: list[_Size] = []
+            cursor = self._connection.execute(
+                "SELECT seq, events, bytes FROM batches WHERE seq > ? ORDER BY seq", (after_seq,)
+            )
+            while size > 0 and (row := cursor.fetchone()) is not None:
+                oldest.append(_Size(*row))
+                size -= oldest[-1].bytes
             cursor.close()
-            self._forget("seq > ? AND seq <= ?", after_seq, last_seq)
+            if not oldest:
+                return 0
+            last_seq = oldest[-1].seq
             self._connection.execute("DELETE FROM batches WHERE seq > ? AND seq <= ?", (after_seq, last_seq))
-            return before - self.events
+            self._forget(oldest)  # counted once they are gone: a file that counts none is deleted
+            return sum(row.events for row in oldest)
 
     def close(self, *, keep: bool = False) -> None:
         """Lets go of the file; deletes it when it is empty, unless it is to be kept."""
+        is_done = not self.events and not keep
         with GATE:
-            if not self.events and not keep:
-                _delete_files(self.path)  # while the lock is held: nobody else can have begun to use it
+            try:
+                if is_done and _DELETES_OPEN_FILES:
+                    _delete_files(self.path)  # while the lock is held: nobody else can have begun to use it
+            finally:
+                self._connection.close()
+            if is_done and not _DELETES_OPEN_FILES:
+                with contextlib.suppress(PermissionError):  # somebody began to use it: there it cannot be deleted then
+                    _delete_files(self.path)
+
+    def set_aside(self) -> None:
+        """Lets go of a file that cannot be read, under a name that no client looks for."""
+        with GATE:
             self._connection.close()
+            set_aside(self.path)
 
-    def _count(self, condition: str, *bounds: int) -> tuple[int, int]:
-        sums = f"SELECT coalesce(sum(events), 0), coalesce(sum(bytes), 0) FROM batches WHERE {condition}"  # noqa: S608
-        events, size = self._connection.execute(sums, bounds).fetchone()
-        return events, size
-
-    def _forget(self, condition: str, *bounds: int) -> None:
-        events, size = self._count(condition, *bounds)
-        self.events -= events
-        self.bytes -= size
+    def _forget(self, sizes: list[_Size]) -> None:
+        self.events -= sum(size.events for size in sizes)
+        self.bytes -= sum(size.bytes for size in sizes)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -155,6 +180,30 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise SpoolDamaged(f"{path}: {problem}") from problem
     return connection
+
+
+def _count(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:
+    try:
+        sums = connection.execute("SELECT coalesce(sum(events), 0), coalesce(sum(bytes), 0) FROM batches").fetchone()
+    except sqlite3.Error as problem:
+        connection.close()
+        if is_damage(problem):
+            raise SpoolDamaged(f"{path}: {problem}") from problem
+        raise
+    events, size = sums
+    return events, size
+
+
+def is_damage(problem: Exception) -> bool:
+    """Whether SQLite found the file damaged. Its other errors are of subclasses: the disk refuses, for now."""
+    return type(problem) is sqlite3.DatabaseError
+
+
+def set_aside(path: Path) -> None:
+    """Renames a closed spool's files, those that exist, to `.damaged`: for a person to look at."""
+    for suffix in SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(path.with_name(f"{path.stem}.damaged{suffix}"))
 
 
 def _delete_files(path: Path) -> None:

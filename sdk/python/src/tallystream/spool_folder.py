@@ -1,17 +1,16 @@
-"""Where spools lie and who takes over whose: a folder per API, a file per client, named so that they sort by age."""
+"""Where spools lie: a folder per API, a file per client, named so that they sort by age."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-import sqlite3
 import time
 from pathlib import Path
 from typing import Final
 
 from tallystream.ids import mint_id
-from tallystream.spool import Spool, SpoolDamaged, SpoolInUse
+from tallystream.spool import Spool, SpoolInUse
 
 NEW_SECONDS: Final = 60.0  # an empty file younger than this may be one that its client is about to open
 
@@ -37,25 +36,11 @@ def create_spool(folder: Path) -> Spool:
             return Spool(path)
 
 
-def adopt_spools(folder: Path) -> list[Spool]:
-    """The spools that earlier clients left behind with events in them, oldest first.
-
-    Files of living clients are left alone, empty ones deleted, unreadable ones set aside as `.damaged`.
-    """
-    adopted: list[Spool] = []
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        with contextlib.suppress(SpoolInUse, OSError, sqlite3.Error):
-            spool = _open_or_set_aside(path)
-            if spool is not None and spool.events:
-                adopted.append(spool)
-            elif spool is not None:
-                spool.close(keep=time.time() - path.stat().st_mtime < NEW_SECONDS)
-    return adopted
+def spool_paths(folder: Path) -> list[Path]:
+    """Every client's file, the oldest first."""
+    return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
-def _open_or_set_aside(path: Path) -> Spool | None:
-    try:
-        return Spool(path)
-    except SpoolDamaged:
-        path.rename(path.with_suffix(".damaged"))
-        return None
+def is_new(path: Path) -> bool:
+    """Whether an empty file may be one that its client is about to open."""
+    return time.time() - path.stat().st_mtime < NEW_SECONDS

@@ -21,12 +21,12 @@ class Timed:
 
     def __init__(
         self,
-        writer: EventWriter,
+        find_writer: Callable[[], EventWriter],
         event_name: str,
         fields: Mapping[str, Any],
         describe: Callable[..., Mapping[str, Any]] | None = None,
     ) -> None:
-        self._writer = writer
+        self._find_writer = find_writer  # asked at each event: a fork, or closing, gives the client another one
         self._event_name = event_name
         self._fields = dict(fields)
         self._describe = describe
@@ -50,7 +50,7 @@ class Timed:
         if problem is not None:
             fields["error"] = problem
         timestamp, event_id = fields.pop("timestamp", None), fields.pop("event_id", None)
-        self.event_id = self._writer.create(self._event_name, fields, timestamp, event_id)
+        self.event_id = self._find_writer().create(self._event_name, fields, timestamp, event_id)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -87,4 +87,4 @@ class Timed:
                 more = self._describe(*args, **kwargs)
             except Exception as problem:  # noqa: BLE001 - describing must not break the call; the event then says why it lacks fields
                 more = {"properties": {"describe_failed": repr(problem)}}
-        return Timed(self._writer, self._event_name, {**self._fields, **more})
+        return Timed(self._find_writer, self._event_name, {**self._fields, **more})

@@ -114,4 +114,4 @@ class Tracking:
             describe: for a decorator: gets the call's arguments, returns more fields.
             **fields: as in `track_event`.
         """
-        return Timed(self._writer, event_name, fields, describe)
+        return Timed(lambda: self._writer, event_name, fields, describe)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -58,7 +59,8 @@ class Transport:
         self._is_tls = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
-        self._proxy = _read_proxy(find_proxy(parts.scheme, parts.netloc))
+        self._obstacle = ""
+        self._proxy = self._find_proxy(parts.scheme, parts.netloc)
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": user_agent, "Accept": "application/json"}
         if self._proxy is not None and not self._is_tls:
             self._headers.update(self._proxy.headers)
@@ -68,21 +70,39 @@ class Transport:
         self._lock = threading.Lock()
         self._is_closed = False
 
-    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """The whole answer to one request. `path`: with query, as it stands on the wire.
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Answer:
+        """The whole answer to one request.
+
+        Args:
+            method: of HTTP.
+            path: with query, as it stands on the wire.
+            body: of the request.
+            headers: beside those of every request.
+            timeout_seconds: for this request, if that is less than for all.
 
         Raises:
-            NoAnswer: refused, dropped, cut short, or not complete within the timeout.
+            NoAnswer: refused, dropped, cut short, not complete within the timeout, or there is no way to the API.
         """
+        if self._obstacle:
+            raise NoAnswer(self._obstacle)
         request = _Request(method, self._target(path), body, {**self._headers, **(headers or {})})
-        deadline = time.monotonic() + self._timeout_seconds
+        longest = self._timeout_seconds
+        deadline = time.monotonic() + (longest if timeout_seconds is None else min(timeout_seconds, longest))
         idle = self._take_idle()
         try:
             if idle is not None:
                 with contextlib.suppress(ConnectionError):  # the server closed it while it was idle
                     return self._exchange(idle, request, deadline)
             return self._exchange(self._connect(), request, deadline)
-        except (OSError, http.client.HTTPException) as problem:
+        except (OSError, http.client.HTTPException, UnicodeError) as problem:  # the last: no host has such a name
             raise NoAnswer(_describe(problem)) from problem
 
     def close(self) -> None:
@@ -93,14 +113,23 @@ class Transport:
         for connection in connections:
             connection.close()
 
+    def _find_proxy(self, scheme: str, host: str) -> _Proxy | None:
+        try:
+            return _read_proxy(find_proxy(scheme, host))
+        except ValueError:  # its message could hold a password
+            self._obstacle = f"the address of the proxy that the environment names for {scheme} cannot be read"
+            return None
+
     def _take_idle(self) -> http.client.HTTPConnection | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
 
     def _exchange(self, connection: http.client.HTTPConnection, request: _Request, deadline: float) -> Answer:
         try:
-            response = _send(connection, request)
-            answer = Answer(response.status, _headers_of(response), _read_all(response, deadline))
+            connection.timeout = _left_until(deadline)
+            _limit(connection.sock, deadline)
+            response, opened = _send(connection, request, deadline)
+            answer = Answer(response.status, _headers_of(response), _read_all(response, opened, deadline))
         except BaseException:
             connection.close()
             raise
@@ -146,23 +175,39 @@ def _read_proxy(address: str | None) -> _Proxy | None:
     return _Proxy(parts.hostname or "", parts.port, {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"})
 
 
-def _send(connection: http.client.HTTPConnection, request: _Request) -> http.client.HTTPResponse:
+def _send(
+    connection: http.client.HTTPConnection, request: _Request, deadline: float
+) -> tuple[http.client.HTTPResponse, socket.socket | None]:
+    """The begun answer, and the socket of its rest: the connection forgets one that the server is going to close."""
     try:
         connection.request(*request)
     except (BrokenPipeError, ConnectionResetError) as problem:
         # A server that refuses a large body may have answered before it hung up.
+        opened = connection.sock
         try:
-            return connection.getresponse()
+            return connection.getresponse(), opened
         except (http.client.HTTPException, OSError):
             raise problem from None
-    return connection.getresponse()
+    opened = connection.sock
+    _limit(opened, deadline)
+    return connection.getresponse(), opened
+
+
+def _left_until(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)  # 0 would not mean at once, but not to wait for sockets at all
+
+
+def _limit(opened: socket.socket | None, deadline: float) -> None:
+    """A socket knows no deadline, only how long one step of it may take: it is told anew before each."""
+    if opened is not None:
+        opened.settimeout(_left_until(deadline))
 
 
 def _headers_of(response: http.client.HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
-def _read_all(response: http.client.HTTPResponse, deadline: float) -> bytes:
+def _read_all(response: http.client.HTTPResponse, opened: socket.socket | None, deadline: float) -> bytes:
     """The body. The socket's own timeout would let a server that trickles hold a call for ever."""
     parts: list[bytes] = []
     size = 0
@@ -170,7 +215,9 @@ def _read_all(response: http.client.HTTPResponse, deadline: float) -> bytes:
         parts.append(part)
         size += len(part)
         if time.monotonic() > deadline:
-            raise TimeoutError("the answer was not complete in time")
+            raise TimeoutError
+        if not response.isclosed():  # else its socket may be gone, too
+            _limit(opened, deadline)
         if size > ANSWER_BYTES_MAX:
             raise http.client.HTTPException(f"the answer has more than {ANSWER_BYTES_MAX} bytes")
     missing = response.length
@@ -182,4 +229,6 @@ def _read_all(response: http.client.HTTPResponse, deadline: float) -> bytes:
 def _describe(problem: Exception) -> str:
     if isinstance(problem, http.client.IncompleteRead):
         return f"the answer broke off after {len(problem.partial)} bytes"
+    if isinstance(problem, TimeoutError):
+        return "no whole answer in time"
     return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from tallystream.answers import Answer, error_of, unreadable
+from tallystream.answers import Answer, error_of, has_our_reason, unreadable
 from tallystream.encoding import id_of_line
 from tallystream.errors import FailedEvent, RequestFailed, Unavailable
 
 TAKEN: Final = frozenset({"accepted", "spooled"})
 REJECTED: Final = "rejected"
 
-# Refusals of a request as a whole that one event in it may have caused.
-_DIVISIBLE: Final = frozenset({400, 413, 422})
+# Refusals of a request as a whole that one event in it may have caused, if it is our API that refuses. A gateway's page
+# under these numbers says nothing of events: it would refuse each of them.
+_ABOUT_AN_EVENT: Final = frozenset({400, 413, 422})
+_TOO_LARGE: Final = 413  # gateways say it, too, and take less
 
 
 class Settled(NamedTuple):
@@ -21,7 +23,8 @@ class Settled(NamedTuple):
     acknowledged: int
     failed: list[FailedEvent]
     rest: list[bytes]
-    retry_after_seconds: float
+    error: Unavailable | None = None
+    """Why there is a rest, and how long to leave the API alone."""
 
 
 class SendAgain(NamedTuple):
@@ -50,12 +53,13 @@ def judge(answer: Answer, lines: list[bytes]) -> Verdict:
     error = error_of(answer)
     if isinstance(error, Unavailable):
         return SendAgain(error)
-    if answer.status not in _DIVISIBLE:
-        return StandStill(error)
-    if len(lines) > 1:
+    is_ours = answer.status in _ABOUT_AN_EVENT and has_our_reason(answer)
+    if len(lines) > 1 and (is_ours or answer.status == _TOO_LARGE):
         return SendLess()
+    if not is_ours:  # a single event that a gateway finds too large is kept, too: its limit can be raised
+        return StandStill(error)
     failed = FailedEvent(id_of_line(lines[0]), error.reason, str(error), None, lines[0])
-    return Settled(0, [failed], [], 0.0)
+    return Settled(0, [failed], [])
 
 
 def _judge_items(answer: Answer, lines: list[bytes]) -> Verdict:
@@ -65,6 +69,7 @@ def _judge_items(answer: Answer, lines: list[bytes]) -> Verdict:
     acknowledged = 0
     failed: list[FailedEvent] = []
     rest: list[bytes] = []
+    reason = ""
     for line, item in zip(lines, items, strict=True):
         status = item.get("status") if isinstance(item, dict) else None
         if status in TAKEN:
@@ -73,8 +78,14 @@ def _judge_items(answer: Answer, lines: list[bytes]) -> Verdict:
             failed.append(_failed_event(line, item))
         else:
             rest.append(line)
-    wait = error_of(answer).retry_after_seconds if rest else 0.0
-    return Settled(acknowledged, failed, rest, wait)
+            reason = reason or str((isinstance(item, dict) and item.get("reason")) or "retry")
+    return Settled(acknowledged, failed, rest, _ask_again(answer, reason, len(rest)) if rest else None)
+
+
+def _ask_again(answer: Answer, reason: str, count: int) -> Unavailable:
+    wait = error_of(answer).retry_after_seconds
+    message = f"{answer.status} {reason}: the API asks for them again"
+    return Unavailable(message, reason=reason, status=answer.status, retry_after_seconds=wait, count=count)
 
 
 def _failed_event(line: bytes, item: dict[str, Any]) -> FailedEvent:
