@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from tallystream import reading, results
+from tallystream.arguments import check_key, check_url
 from tallystream.asking import Asker, Rows
 from tallystream.background_delivery import BackgroundDelivery
 from tallystream.delivery import Delivery, DirectDelivery
@@ -82,8 +82,8 @@ class Client(Tracking):
             raise ValueError(f"overflow is one of {', '.join(OVERFLOWS)}")
         if sync and overflow == "block":
             raise ValueError("overflow='block' waits for a thread that makes room, and with sync=True there is none")
-        self._url = _check_url(url)
-        self._key = _check_key(key)
+        self._url = check_url(url)
+        self._key = check_key(key)
         self._ssl_context = ssl_context
         self._limits = limits
         self._is_sync = sync
@@ -289,16 +289,3 @@ class Client(Tracking):
         if self._transport is not None:
             self._transport.close()
         return self._was_settled
-
-
-def _check_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is no http(s) URL")
-    return url.rstrip("/")
-
-
-def _check_key(key: str) -> str:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("the key is empty or holds characters that no key has")
-    return key

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from tallystream.arguments import check_key, check_url
 from tallystream.environment import KEY, URL, setting
 
 CONNECTION_FILE: Final = Path(".tallystream") / "connection.json"
-
-_URL: Final = re.compile(r"https?://[^\s/]\S*")
-_KEY: Final = re.compile(r"[!-~]+")  # what a header takes
 
 Scope = Literal["write", "read"]
 
@@ -37,10 +34,10 @@ def find_target(url: str | None, key: str | None, scope: Scope, folder: Path | N
         TargetMissing: nobody says which.
     """
     found_url, found_key = url or setting(URL), key or setting(KEY)
-    if found_url and not _URL.fullmatch(found_url):
-        raise TargetMissing(f"{found_url!r} is no http(s) URL")
-    if found_key and not _KEY.fullmatch(found_key):
-        raise TargetMissing("the key holds characters that no key has, a line end perhaps")
+    try:
+        found_url, found_key = found_url and check_url(found_url), found_key and check_key(found_key)
+    except ValueError as problem:
+        raise TargetMissing(str(problem)) from None
     if found_url and found_key:
         return Target(found_url, found_key, "options" if url or key else "environment")
     for path in _connection_files(folder or Path.cwd()):
