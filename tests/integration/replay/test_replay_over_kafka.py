@@ -24,6 +24,7 @@ from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.archive import plan_archive
 from event_analytics.kafka_batch import KafkaRecord
+from event_analytics.record_times import ACCEPTED_MS
 from event_analytics.replay_journal import ReplayJournal
 from event_analytics.replay_run import Runner, Stop, resume_replays
 from event_analytics.replay_state import Status, read_job
@@ -108,7 +109,8 @@ def archive(stack: Any) -> Iterator[Archive]:
 
 
 def as_sent(message: Any) -> Record:
-    return Record(message.topic, message.key, message.value, message.timestamp)
+    accepted_ms = int(dict(message.headers)[ACCEPTED_MS])
+    return Record(message.topic, message.key, message.value, accepted_ms)
 
 
 def a_runner(archive: Archive, **fields: Any) -> Runner:
@@ -140,7 +142,7 @@ def test_a_stopped_replay_is_ended_by_the_next_runner_and_sends_each_record_once
     assert stopped.stop is Stop.TIME_OVER
     assert 0 < resumed.sent["events_sent"] + resumed.sent["changes_sent"] < expected.total()
     assert Counter(map(as_sent, archive.arrived(expected.total()))) == expected
-    assert list(ReplayJournal(archive.objects).running()) == []
+    assert list(ReplayJournal(archive.objects).running(pytest.fail)) == []
 
 
 def test_the_script_replays_with_a_dry_run_first_and_an_interruption_in_between(

@@ -18,11 +18,12 @@ values = st.binary(max_size=300) | st.integers(0, 20_000).map(lambda size: b"v" 
 traces = st.none() | st.text(alphabet="0123456789abcdef-", min_size=1, max_size=60)
 records = st.lists(
     st.builds(
-        lambda key, value, delay, trace: Record("events", key, value, FIRST_MS + delay, trace),
+        lambda key, value, delay, trace, accepted: Record("events", key, value, FIRST_MS + delay, trace, accepted),
         st.binary(max_size=130),
         values,
         times,
         traces,
+        st.none() | st.integers(-1, FIRST_MS),
     ),
     min_size=1,
     max_size=80,
@@ -33,6 +34,7 @@ def as_kafka_python_makes_it(batch: list[Record], compression: int) -> bytes:
     builder = MemoryRecordsBuilder(2, compression, UNLIMITED)
     for each in batch:
         headers = [] if each.traceparent is None else [("traceparent", each.traceparent.encode())]
+        headers += [] if each.accepted_ms is None else [("accepted_ms", str(each.accepted_ms).encode())]
         assert builder.append(each.timestamp_ms, each.key, each.value, headers) is not None
     builder.close()
     return bytes(builder.buffer())

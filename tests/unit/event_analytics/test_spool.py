@@ -24,6 +24,7 @@ RECORDS = st.lists(
         key=st.binary(max_size=20) | st.text().map(str.encode),
         value=st.binary(max_size=200) | st.text().map(str.encode),
         timestamp_ms=st.integers(0, 2**52),
+        accepted_ms=st.none(),  # set on the way to Kafka, and never before
     ),
     min_size=1,
     max_size=20,

@@ -25,6 +25,7 @@ def test_a_topic_keeps_records_for_its_hours_and_takes_one_request_of_a_producer
         "cleanup.policy": "delete",
         "retention.ms": "259200000",
         "max.message.bytes": "1048588",
+        "message.timestamp.type": "CreateTime",
         "min.insync.replicas": "2",
     }
 

@@ -11,9 +11,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from event_analytics.record_times import accepted_ms_of
+
 
 class KafkaRecord(NamedTuple):
-    """One record as Kafka holds it; what Kafka has as null is None. `timestamp_ms`: Unix milliseconds."""
+    """One record as Kafka holds it; what Kafka has as null is None.
+
+    `timestamp_ms`: when it was accepted, Unix milliseconds (`record_times`).
+    """
 
     topic: str
     partition: int
@@ -48,7 +53,7 @@ def read_records(event: Mapping[str, Any]) -> list[KafkaRecord]:
             record["topic"],
             record["partition"],
             record["offset"],
-            record["timestamp"],
+            accepted_ms_of(record["timestamp"], headers) if (headers := record.get("headers")) else record["timestamp"],
             None if (key := record.get("key")) is None else a2b_base64(key),
             None if (value := record.get("value")) is None else a2b_base64(value),
         )

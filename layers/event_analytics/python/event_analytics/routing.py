@@ -28,7 +28,8 @@ _HOT_KEYS: Final = 65_536  # keys whose hash is kept: hashing in Python costs 5 
 class Record(NamedTuple):
     """One Kafka record to append. `timestamp_ms` is the time of acceptance: archive hours and replays mean it.
 
-    `traceparent`: the header of that name, where the request brought one (`tracing`).
+    `traceparent`: the header of that name, where the request brought one (`tracing`). `accepted_ms`: likewise, set by
+    `record_times` alone, which puts the time of sending in the place of an acceptance long ago.
     """
 
     topic: str
@@ -36,6 +37,7 @@ class Record(NamedTuple):
     value: bytes
     timestamp_ms: int
     traceparent: str | None = None
+    accepted_ms: int | None = None
 
 
 def route_event(event: Event, accepted_us: int) -> Record:

@@ -15,6 +15,7 @@ from kafka.errors import MessageSizeTooLargeError
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
+from event_analytics.record_times import ACCEPTED_MS
 from event_analytics.routing import Record
 
 KNOWN_VERSION: Final = "3.0.12"
@@ -23,6 +24,7 @@ _MESSAGE_FORMAT: Final = 2  # since Kafka 0.11
 _NO_HEADERS: Final = b"\0"
 _ATTRIBUTES: Final = b"\0"
 _OVERHEAD_BYTES_MAX: Final = 100  # the batch's own 61 bytes, and lengths, time and offset around a record's fields
+_HEADER_OVERHEAD_BYTES_MAX: Final = 4  # lengths of the name and the value, below 8 kB each
 _LOW_BITS: Final = 0x7F
 _MORE_FOLLOWS: Final = 0x80
 TRACEPARENT: Final = "traceparent"
@@ -107,8 +109,10 @@ def _cut(
 
 
 def _bytes_at_most(record: Record) -> int:
-    header = 0 if record.traceparent is None else len(TRACEPARENT) + len(record.traceparent)
-    return len(record.key) + len(record.value) + header + _OVERHEAD_BYTES_MAX
+    size = len(record.key) + len(record.value) + _OVERHEAD_BYTES_MAX
+    for name, value in headers_of(record):
+        size += len(name) + len(value) + _HEADER_OVERHEAD_BYTES_MAX
+    return size
 
 
 def encode_batch(records: Sequence[Record], compression: int, batch_bytes: int) -> MemoryRecordsBuilder:
@@ -127,7 +131,7 @@ def encode_batch(records: Sequence[Record], compression: int, batch_bytes: int) 
             + key
             + _varint(len(value))
         )
-        headers = _NO_HEADERS if record.traceparent is None else _header(record.traceparent)
+        headers = _encode_headers(carried) if (carried := headers_of(record)) else _NO_HEADERS
         parts += (_varint(len(before) + len(value) + len(headers)), before, value, headers)
     builder._buffer += b"".join(parts)
     builder._first_timestamp = first_ms
@@ -137,9 +141,19 @@ def encode_batch(records: Sequence[Record], compression: int, batch_bytes: int) 
     return memory
 
 
-def _header(traceparent: str) -> bytes:
-    value = traceparent.encode()
-    return _varint(1) + _varint(len(TRACEPARENT)) + TRACEPARENT.encode() + _varint(len(value)) + value
+def headers_of(record: Record) -> Sequence[tuple[str, bytes]]:
+    """The headers that a record travels with; most have none."""
+    if record.traceparent is None and record.accepted_ms is None:
+        return ()
+    headers = [] if record.traceparent is None else [(TRACEPARENT, record.traceparent.encode())]
+    return headers if record.accepted_ms is None else [*headers, (ACCEPTED_MS, b"%d" % record.accepted_ms)]
+
+
+def _encode_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
+    encoded = _varint(len(headers))
+    for name, value in headers:
+        encoded += _varint(len(name)) + name.encode() + _varint(len(value)) + value
+    return encoded
 
 
 @lru_cache(maxsize=16_384)

@@ -8,7 +8,7 @@ broker forgot the producer) is tried again with a new one, in the time that is l
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -19,8 +19,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 from event_analytics.adapters import kafka_bulk
-from event_analytics.adapters.kafka_bulk import TRACEPARENT, Sent, has_offset
+from event_analytics.adapters.kafka_bulk import Sent, has_offset, headers_of
 from event_analytics.errors import LogUnavailable
+from event_analytics.record_times import date_records
 from event_analytics.routing import Record, partition_of
 from event_analytics.spool import from_first_failure
 
@@ -44,10 +45,15 @@ SECURITY_CONFIG: Final[dict[str, dict[str, Any]]] = {
 _FAILURES: Final = (KafkaError, OSError, ValueError)
 
 
-class KafkaEventLog:
-    """Appends records where `routing` says they belong.
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
-    `appends_batches`: whether they are encoded here and handed over as batches (`kafka_bulk`).
+
+class KafkaEventLog:
+    """Appends records where `routing` says they belong, bearing the time that `record_times` says.
+
+    `appends_batches`: whether they are encoded here and handed over as batches (`kafka_bulk`). `now_ms`: Unix
+    milliseconds, as the brokers have them.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class KafkaEventLog:
         client_id: str = "tallystream-ingest",
         *,
         appends_batches: bool = kafka_bulk.IS_KNOWN,
+        now_ms: Callable[[], int] = _now_ms,
     ) -> None:
         self._config: dict[str, Any] = {
             "bootstrap_servers": bootstrap.split(","),
@@ -77,6 +84,7 @@ class KafkaEventLog:
             **SECURITY_CONFIG[security],
         }
         self._appends_batches = appends_batches
+        self._now_ms = now_ms
         self._producer: KafkaProducer | None = None
         self._partitions: dict[str, int] = {}
 
@@ -87,6 +95,7 @@ class KafkaEventLog:
             LogUnavailable: no broker could be reached, so nothing was sent.
         """
         deadline = time.monotonic() + ACKNOWLEDGE_SECONDS_MAX
+        records = date_records(records, self._now_ms())
         acknowledged = [False] * len(records)
         rest = list(range(len(records)))
         for attempt in range(_ATTEMPTS_MAX):
@@ -240,7 +249,7 @@ def _send_each(
             value=record.value,
             partition=place.partition,
             timestamp_ms=record.timestamp_ms,
-            headers=None if record.traceparent is None else [(TRACEPARENT, record.traceparent.encode())],
+            headers=list(headers_of(record)) or None,
         )
         yield Sent([index], partial(_is_acknowledged, future))
 
