@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def list_letters(objects: ObjectStore, selection: Selection) -> int:
     """Print one line per selected letter: name, reason, error, when it was given up."""
     count = 0
-    for name, letter in select_letters(objects, selection):
+    for name, letter in select_letters(objects, selection, _tell_unreadable):
         died = datetime.fromtimestamp(letter.dead_ms / 1_000, UTC).isoformat(timespec="seconds")
         mark = " needs_classification" if letter.needs_classification else ""
         print(f"{name}\t{letter.reason}\t{letter.error_code or '-'} {letter.error_name or '-'}{mark}\t{died}")
@@ -98,7 +98,8 @@ def redrive_letters(objects: ObjectStore, log: EventLog, selection: Selection, *
         LogUnavailable: no broker could be reached. What is not printed as redriven lies where it was.
     """
     went = left = 0
-    selected = select_letters(objects, selection)
+    unreadable: list[str] = []
+    selected = select_letters(objects, selection, unreadable.append)
     while chunk := list(itertools.islice(selected, LETTERS_IN_HAND_MAX)):
         steps = [plan_redrive(name, letter) for name, letter in chunk]
         sendable = [step for step in steps if step.record is not None]
@@ -107,8 +108,15 @@ def redrive_letters(objects: ObjectStore, log: EventLog, selection: Selection, *
             print(f"{_outcome_of(step, is_done=step.letter in done, is_dry_run=is_dry_run)}\t{step.letter}")
         went += len(done)
         left += len(steps) - len(done)
+    for name in unreadable:
+        _tell_unreadable(name)
+    left += len(unreadable)
     print(f"{went} {'would be ' if is_dry_run else ''}redriven, {left} left", file=sys.stderr)
     return EXIT_SOME_LEFT if left else 0
+
+
+def _tell_unreadable(name: str) -> None:
+    print(f"no letter, though it is named so: {name}", file=sys.stderr)
 
 
 def _outcome_of(step: RedriveStep, *, is_done: bool, is_dry_run: bool) -> str:

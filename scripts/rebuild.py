@@ -1,9 +1,10 @@
 """Fill an empty ClickHouse from the archive: `python -m scripts.rebuild [--force] [--rate N]`.
 
 Creates the tables by the migrations, notes in them who was erased, sends everything that was ever accepted over
-`events-replay`, waits until `load` has taken it, folds what is pending, prints rows and time. Live traffic may go on
-meanwhile. Refuses a ClickHouse that has events unless --force is given; even then nothing counts twice. On AWS begin it
-no sooner than ArchiveWindowSeconds after the last event that only the old tables had: by then the archive has it.
+`events-replay`, waits until `load` has taken all of it, folds what is pending, prints rows and time. Live traffic may
+go on meanwhile. Refuses a ClickHouse that has events unless --force is given; even then nothing counts twice. On AWS
+begin it no sooner than ArchiveWindowSeconds after the last event that only the old tables had: by then the archive has
+it.
 
 Ctrl-C stops after the records that are under way; the same command with --force goes on from there.
 
@@ -13,27 +14,31 @@ Exit codes: 0 all is loaded; 1 not all, and why is said; 2 there are events alre
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.clickhouse_schema import apply_pending
+from event_analytics.adapters.kafka_topic_offsets import KafkaTopicOffsets
 from event_analytics.erasure_index import ErasureIndex
+from event_analytics.erasure_run import CONSUMERS
 from event_analytics.erasure_watch import restore_erasures
+from event_analytics.errors import LogUnavailable
 from event_analytics.folding import fold_pending
+from event_analytics.ports import TopicOffsets
 from event_analytics.replay_journal import ReplayJournal
 from event_analytics.replay_state import ReplayJob, ReplayState
-from local_runtime.lag import read_lag, wait_until_drained
+from event_analytics.routing import EVENTS_REPLAY_TOPIC
+from local_runtime.lag import wait_until_drained
 from scripts.failures import GaveUp, ScriptFailed
 from scripts.migrate import MIGRATIONS
 from scripts.places import Place, add_place_options, failing_in_one_line, place_of
 from scripts.replay import CLIENT_ID, mint_replay_id, run_replay
 
 EXIT_NOT_EMPTY: Final = 2
-POLL_SECONDS: Final = 0.5
-QUIET_SECONDS: Final = 5.0  # as long without lag and without another row: batches of the trigger wait at most 1 s
-QUIET_SECONDS_UNSEEN: Final = 60.0  # where nobody tells the lag, rows alone have to tell
+(LOAD_REPLAY_GROUP,) = (group for group, topic in CONSUMERS if topic == EVENTS_REPLAY_TOPIC)
+POLL_SECONDS: Final = 1.0  # each look opens a connection to the brokers
 STUCK_SECONDS: Final = 120.0  # lag that does not move for so long will not move by waiting
 
 
@@ -67,9 +72,9 @@ def rebuild(place: Place, rate: int | None = None, *, is_forced: bool = False) -
         exit_code = run_replay(objects, log, _whole_archive(ReplayJournal(objects), rate))
     if exit_code:
         return exit_code
-    wait_until_loaded(
-        lambda: count_rows(store), lambda: left_to_load(place), is_lag_told=bool(place.trigger_status_url)
-    )
+    offsets = KafkaTopicOffsets(place.bootstrap, place.security, CLIENT_ID)
+    ends = offsets.ends(EVENTS_REPLAY_TOPIC)
+    wait_until_loaded(lambda: left_to_load(offsets, ends))
     fold_pending(store, time.time(), lambda: True)
     events = int(store.select("SELECT count() AS events FROM events FINAL", {})[0]["events"])
     print(f"{count_rows(store):,} rows, {events:,} events, rebuilt in {time.monotonic() - started:,.1f} s")
@@ -78,7 +83,7 @@ def rebuild(place: Place, rate: int | None = None, *, is_forced: bool = False) -
 
 def _whole_archive(journal: ReplayJournal, rate: int | None) -> ReplayState:
     """An unfinished rebuild, or a new one of everything accepted until now."""
-    for state in journal.running():
+    for state in journal.running(lambda damaged: print(damaged, file=sys.stderr)):
         if state.job.start_ms == 0 and not state.job.is_filtered and not state.job.is_scheduled:
             print(f"continuing replay {state.job.replay_id}, which was stopped before its end")
             return state
@@ -92,38 +97,37 @@ def count_rows(store: ClickHouseEventStore) -> int:
     return int(store.select("SELECT count() AS rows FROM events", {})[0]["rows"])
 
 
-def left_to_load(place: Place) -> int | None:
-    """Records that a mapping has still to deliver; None if nobody tells."""
-    lags = read_lag(place.trigger_status_url) if place.trigger_status_url else {}
-    return None if not lags or None in lags.values() else sum(lag or 0 for lag in lags.values())
+def left_to_load(offsets: TopicOffsets, ends: Mapping[int, int]) -> int | None:
+    """Records before `ends` of the replay's partitions that load has not taken; None: the brokers do not say.
+
+    A partition that began anew is never past its end of before, as what it had is lost.
+    """
+    try:
+        reached = offsets.reached(LOAD_REPLAY_GROUP, EVENTS_REPLAY_TOPIC)
+    except LogUnavailable:  # for a moment, or for good: whoever waits gives up in time
+        return None
+    return sum(max(0, end - reached.get(partition, 0)) for partition, end in ends.items())
 
 
 def wait_until_loaded(
-    count: Callable[[], int],
     read_left: Callable[[], int | None],
     *,
-    is_lag_told: bool,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Return once nothing is left to load and no row has come for a while.
+    """Return once nothing is left to load: what load commits is in ClickHouse, or a dead letter.
 
     Raises:
         GaveUp: something is left and has not become less for long.
     """
-    quiet_seconds = QUIET_SECONDS if is_lag_told else QUIET_SECONDS_UNSEEN
-    seen: tuple[int, int | None] | None = None
+    seen: int | None = None
     moved_at = now()
-    while True:
-        state = (count(), read_left())
-        if state != seen:
-            seen, moved_at = state, now()
-        quiet = now() - moved_at
-        is_drained = state[1] == 0 or not is_lag_told
-        if is_drained and quiet >= quiet_seconds:
-            return
-        if quiet >= STUCK_SECONDS:
-            raise GaveUp(f"{state[1]} records are not loaded and it does not go on: the trigger's log says why")
+    while (left := read_left()) != 0:
+        if left is not None and left != seen:
+            seen, moved_at = left, now()
+        if now() - moved_at >= STUCK_SECONDS:
+            number = "an unknown number of" if seen is None else f"{seen:,}"
+            raise GaveUp(f"{number} records are not loaded and it does not go on: the lines of load say why")
         sleep(POLL_SECONDS)
 
 

@@ -113,7 +113,7 @@ def find_state(objects: ObjectStore, given: argparse.Namespace) -> ReplayState:
             raise GaveUp(f"there is no replay {given.resume}")
         return _at_rate(found, given.rate)
     job = _asked(given)
-    for state in journal.running():
+    for state in journal.running(lambda damaged: print(damaged, file=sys.stderr)):
         if not state.job.is_scheduled and state.job.asks_for_the_same(job):
             print(f"continuing replay {state.job.replay_id}, which was stopped before its end")
             return _at_rate(state, given.rate)

@@ -19,7 +19,6 @@ from event_analytics.adapters.kafka_event_log import KafkaEventLog
 from event_analytics.adapters.s3_object_store import S3ObjectStore
 from event_analytics.adapters.secrets_manager import SecretsManagerSource
 from event_analytics.admission import identify_caller
-from event_analytics.dead_letters import read_letter
 from event_analytics.decode import media_type_of, read_body
 from event_analytics.erasure_journal import read_record, request_erasure
 from event_analytics.erasure_state import ErasureRequest
@@ -28,6 +27,7 @@ from event_analytics.event import TEXT_KEY_LENGTH_MAX
 from event_analytics.http_exchange import Answer, Request, answer
 from event_analytics.identifiers import mint_uuid7
 from event_analytics.letter_admin import (
+    LetterPage,
     describe_letter,
     letter_id,
     name_of_letter,
@@ -43,7 +43,7 @@ from event_analytics.letter_admin import (
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import EventLog, KeySource, ObjectStore
 from event_analytics.questions.parameters import refuse_unknown
-from event_analytics.redrive import plan_redrive, redrive
+from event_analytics.redrive import letter_in, plan_redrive, redrive
 from event_analytics.settings import AdminSettings, ObservabilitySettings
 from event_analytics.windows import format_instant
 
@@ -77,11 +77,16 @@ class Deps:
 
 
 def handle_letters(request: Request, deps: Deps, line: InvocationLine) -> Answer:
-    """`letters: [...]` in the order of their names, with `next_cursor` where there may be more."""
+    """`letters: [...]` in the order of their names, with `next_cursor` where there may be more.
+
+    `unreadable: [...]` names the objects on the way that are no letters: of a listing and of a redrive.
+    """
     _admit(request, deps, line, "list_letters")
     page = read_page(deps.objects, read_listing(request.query))
     letters = [describe_letter(name, letter) for name, letter in page.letters]
-    return answer(200, {"letters": letters, "next_cursor": write_letter_cursor(page.next_after)})
+    _note_unreadable(page, line)
+    next_cursor = write_letter_cursor(page.next_after)
+    return answer(200, {"letters": letters, "next_cursor": next_cursor, "unreadable": page.unreadable})
 
 
 def handle_letter(request: Request, deps: Deps, line: InvocationLine) -> Answer:
@@ -90,9 +95,10 @@ def handle_letter(request: Request, deps: Deps, line: InvocationLine) -> Answer:
     refuse_unknown(request.query, NO_PARAMETERS)
     name = name_of_letter(request.path_parameters["id"])
     body = deps.objects.get(name)
-    if body is None:
+    letter = None if body is None else letter_in(body)
+    if letter is None:
         raise refuse_absent()
-    return answer(200, show_letter(name, read_letter(body)))
+    return answer(200, show_letter(name, letter))
 
 
 def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer:
@@ -105,6 +111,8 @@ def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer
     steps = [plan_redrive(name, letter) for name, letter in page.letters]
     done = set() if order.is_dry_run else {step.letter for step in redrive(deps.objects, deps.log, steps)}
     statuses = {step.letter: status_of_step(step, done, is_dry_run=order.is_dry_run) for step in steps}
+    statuses |= dict.fromkeys(page.unreadable if order.names else (), "unreadable")
+    _note_unreadable(page, line)
     line.count(redriven_letters=len(done))
     line.audit.update(redriven=len(done), letter_ids=sorted(map(letter_id, done)), is_dry_run=order.is_dry_run)
     body = {
@@ -114,8 +122,14 @@ def handle_redrive(request: Request, deps: Deps, line: InvocationLine) -> Answer
             {"id": letter_id(name), "status": statuses.get(name, "not_found")} for name in order.names or statuses
         ],
         "next_cursor": write_letter_cursor(page.next_after),
+        "unreadable": page.unreadable,
     }
     return answer(200, body)
+
+
+def _note_unreadable(page: LetterPage, line: InvocationLine) -> None:
+    if page.unreadable:
+        line.note(unreadable_letters=page.unreadable)
 
 
 def handle_erase(request: Request, deps: Deps, line: InvocationLine) -> Answer:

@@ -22,10 +22,11 @@ from event_analytics.dashboard_site import Site, answer_asset, answer_page
 from event_analytics.errors import Reason, Refused, StoreUnavailable
 from event_analytics.held_hours import HeldByWindow
 from event_analytics.http_exchange import Answer, Request, answer
+from event_analytics.kept_lag import read_kept_lag
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.openapi.document import answer_document
 from event_analytics.pipeline_state import describe_state, read_objects_state, read_stored_state
-from event_analytics.ports import ASK_SECONDS_MAX, EventStore, KeySource, ObjectStore, Reading
+from event_analytics.ports import ANSWER_LIMITS, AnswerLimits, EventStore, KeySource, ObjectStore, Reading
 from event_analytics.questions.answering import answer_rows, frame_of
 from event_analytics.questions.asking import read_asked
 from event_analytics.questions.catalog import QUESTIONS
@@ -57,15 +58,21 @@ class Deps:
     dashboard: Callable[[], Site] = read_dashboard
     caching: Caching | None = None
     event_retention_days: int = 0
+    limits: AnswerLimits = ANSWER_LIMITS
     held: HeldByWindow = field(default_factory=lambda: HeldByWindow(time.monotonic))
 
     @classmethod
     def from_settings(cls, settings: QuerySettings) -> "Deps":
         """The real ones."""
-        login = read_clickhouse_login(settings.clickhouse_secret_id)
+        login, limits = read_clickhouse_login(settings.clickhouse_secret_id), _limits_of(settings)
         return cls(
             store=ClickHouseEventStore(
-                settings.clickhouse_url, login.user, login.password, HANGING_SECONDS_MAX, login.ca_certificate
+                settings.clickhouse_url,
+                login.user,
+                login.password,
+                HANGING_SECONDS_MAX,
+                login.ca_certificate,
+                limits=limits,
             ),
             objects=S3ObjectStore(settings.archive_bucket, config=HASTY_CLIENT),
             keys=SecretsManagerSource(settings.keys_secret_id),
@@ -75,7 +82,16 @@ class Deps:
             cors_origin=settings.cors_origin,
             caching=_caching_of(settings),
             event_retention_days=int(settings.event_retention_days),
+            limits=limits,
         )
+
+
+def _limits_of(settings: QuerySettings) -> AnswerLimits:
+    return AnswerLimits(
+        seconds=float(settings.answer_seconds_max),
+        memory_bytes=int(settings.answer_memory_bytes_max),
+        rows_read=int(settings.answer_rows_read_max),
+    )
 
 
 def _caching_of(settings: QuerySettings) -> Caching | None:
@@ -95,10 +111,11 @@ def _caching_of(settings: QuerySettings) -> Caching | None:
 class Meter:
     """Selects from a store within the time of one answer, and adds up what it costs."""
 
-    def __init__(self, store: EventStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: EventStore, clock: Callable[[], float], seconds_max: float) -> None:
         self._store = store
         self._clock = clock
-        self._deadline = clock() + ASK_SECONDS_MAX
+        self._seconds_max = seconds_max
+        self._deadline = clock() + seconds_max
         self.rows_read = 0
         self.bytes_read = 0
         self.query_ms = 0.0
@@ -111,7 +128,7 @@ class Meter:
         """
         seconds_left = self._deadline - self._clock()
         if seconds_left <= 0:
-            raise Refused(Reason.QUERY_TOO_HEAVY, f"the answer takes over {ASK_SECONDS_MAX:.0f} s: ask for less")
+            raise Refused(Reason.QUERY_TOO_HEAVY, f"the answer takes over {self._seconds_max:g} s: ask for less")
         reading = self._store.ask(query.sql, query.parameters, seconds_left)
         self.rows_read += reading.rows_read
         self.bytes_read += reading.bytes_read
@@ -136,7 +153,7 @@ def handle_question(question: Question, request: Request, deps: Deps, line: Invo
 
 def _make_answer(question: Question, request: Request, asked: Asked, deps: Deps, line: InvocationLine) -> Answer:
     started, now = deps.clock(), deps.now()
-    meter = Meter(deps.store, deps.clock)
+    meter = Meter(deps.store, deps.clock, deps.limits.seconds)
     found = _find(question, asked, meter, deps)
     line.count(rows_read=meter.rows_read, bytes_read=meter.bytes_read, query_ms=meter.query_ms)
     frame = frame_of(asked, found, now, meter.rows_read, (deps.clock() - started) * 1_000)
@@ -160,12 +177,13 @@ def handle_pipeline(request: Request, deps: Deps, line: InvocationLine) -> Answe
     now = deps.now()
     line.note(key_id=admit(request, deps.keys, READ_SCOPE, now).key_id)
     refuse_unknown(request.query, ())
-    stored, objects = None, None
+    stored, objects, lag = None, None, None
     with suppress(StoreUnavailable, Refused):
-        stored = read_stored_state(Select(Meter(deps.store, deps.clock).select), now)
+        stored = read_stored_state(Select(Meter(deps.store, deps.clock, deps.limits.seconds).select), now)
     with suppress(*OBJECTS_UNAVAILABLE):
         objects = read_objects_state(deps.objects, now)
-    return answer(200, describe_state(now, stored, objects))
+        lag = read_kept_lag(deps.objects)  # last: S3 forbids a missing object to who may not list it
+    return answer(200, describe_state(now, stored, objects, lag))
 
 
 def handle_health(_request: Request, deps: Deps, _line: InvocationLine) -> Answer:

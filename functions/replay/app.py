@@ -17,6 +17,7 @@ from event_analytics.erasure_index import ErasureIndex
 from event_analytics.errors import Reason, Refused
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import EventLog, ObjectStore
+from event_analytics.replay_journal import StateUnreadable
 from event_analytics.replay_run import RUNNER_STOPS_SECONDS, Runner, RunResult, resume_replays
 from event_analytics.replay_state import read_job
 from event_analytics.settings import ObservabilitySettings, ReplaySettings
@@ -52,12 +53,16 @@ def handle(
     `request_id`: names the job if the payload does not, so that a repeated invocation continues it.
     """
     deadline = deps.now() + remaining_seconds - RUNNER_STOPS_SECONDS
+    unreadable: list[StateUnreadable] = []
     try:
-        results = _run(payload, deps, request_id, deadline)
+        results = _run(payload, deps, request_id, deadline, unreadable)
     except Refused as refused:
         line.note(reason=str(refused.reason))
         return {"error": {"reason": refused.reason, "message": refused.message, "field": refused.field}}
     line.note(replays=[result.state.job.replay_id for result in results])
+    if unreadable:
+        line.note(unreadable_replays=list(map(str, unreadable)))
+        line.count(unreadable_objects=len(unreadable))
     for result in results:
         line.count(
             replayed_events=result.sent.get("events_sent", 0),
@@ -67,7 +72,9 @@ def handle(
     return {"replays": [_describe(result) for result in results]}
 
 
-def _run(payload: Mapping[str, Any], deps: Deps, request_id: str, deadline: float) -> list[RunResult]:
+def _run(
+    payload: Mapping[str, Any], deps: Deps, request_id: str, deadline: float, unreadable: list[StateUnreadable]
+) -> list[RunResult]:
     is_kept = ErasureIndex().read(deps.objects).keeps  # spares Kafka a copy; loading drops what was erased anyway
     if "jobs" in payload:
         for name in payload["jobs"]:
@@ -76,7 +83,14 @@ def _run(payload: Mapping[str, Any], deps: Deps, request_id: str, deadline: floa
         if not payload["jobs"]:
             return []
         return resume_replays(
-            deps.objects, deps.log, deadline, deps.now, deps.sleep, holder=request_id, is_kept=is_kept
+            deps.objects,
+            deps.log,
+            deadline,
+            deps.now,
+            deps.sleep,
+            holder=request_id,
+            is_kept=is_kept,
+            note_unreadable=unreadable.append,
         )
     runner = Runner(
         deps.objects, deps.log, deps.now, deps.sleep, request_id, lambda: deps.now() >= deadline, is_kept=is_kept

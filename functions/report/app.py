@@ -26,10 +26,11 @@ from event_analytics.erasure_journal import RunTaken
 from event_analytics.erasure_run import Eraser
 from event_analytics.erasure_state import Step
 from event_analytics.erasure_watch import created_ids, note_erased_ids
-from event_analytics.errors import LogUnavailable, TallystreamError
+from event_analytics.errors import LogUnavailable, StoreUnavailable, TallystreamError
 from event_analytics.folding import fold_pending
 from event_analytics.giving_up import give_up_expired, give_up_refused
-from event_analytics.integrity_run import run_verify
+from event_analytics.integrity_job import Sides, Verifier
+from event_analytics.kept_lag import keep_lag
 from event_analytics.observability import InvocationLine, Telemetry
 from event_analytics.ports import ErasableStore, EventLog, EventStore, Notices, TopicOffsets
 from event_analytics.questions.query import Select
@@ -39,9 +40,11 @@ from event_analytics.spool_drain import run_drain_spool
 from event_analytics.summary import Period, summarize, window_before
 from event_analytics.summary_files import describe_summary, keep_files
 
-FOLD_SECONDS_MAX: Final = 45.0  # leaves room for the drain within the minute that the schedule promises
+FOLD_SECONDS_MAX: Final = 35.0  # leaves room for the next and the drain within the minute that the schedule promises
+GIVE_UP_SECONDS_MAX: Final = 10.0  # a share of its own: however much there is to fold, what waited too long goes
 SUMMARY_SECONDS_MAX: Final = 120.0  # of one question: nobody waits, and a week has seven days
 ERASE_SECONDS_MAX: Final = 25.0  # likewise; an erasure that needs longer goes on in the next minute
+VERIFY_SECONDS_MAX: Final = 25.0  # likewise: while it runs, the other jobs of the minute wait
 
 
 class JobsFailed(TallystreamError):  # noqa: N818 - names the outcome
@@ -56,7 +59,10 @@ class JobUnknown(TallystreamError):  # noqa: N818 - as above
 
 @dataclass(frozen=True)
 class Deps:
-    """What the jobs need. `now`: Unix seconds. `settle_seconds`: the longest that an invocation of load can last."""
+    """What the jobs need. `now`: Unix seconds. `settle_seconds`: the longest that an invocation of load can last.
+
+    `erasures`, `verifier`: what they know is kept between invocations.
+    """
 
     store: EventStore
     spool: ErasableStore
@@ -65,6 +71,7 @@ class Deps:
     offsets: TopicOffsets
     settle_seconds: float
     erasures: ErasureIndex = field(default_factory=ErasureIndex)
+    verifier: Verifier = field(default_factory=Verifier)
     notices: Notices | None = None
     event_retention_days: int = 0
 
@@ -111,41 +118,54 @@ def run_fold_pending(deps: Deps, line: InvocationLine) -> None:
     started = deps.now()
     letters = DeadLetterWriter(deps.spool, deps.log)
 
-    def may_go_on() -> bool:
-        return deps.now() < started + FOLD_SECONDS_MAX
+    def is_time_left(since: float, seconds_max: float) -> bool:
+        return deps.now() < since + seconds_max
 
-    report = fold_pending(deps.store, started, may_go_on)
+    report = fold_pending(deps.store, started, partial(is_time_left, started, FOLD_SECONDS_MAX))
     refused = give_up_refused(deps.store, letters, report.refused, int(started * 1_000))
-    expired = give_up_expired(deps.store, letters, report.expired, started, may_go_on)
+    may_go_on = partial(is_time_left, deps.now(), GIVE_UP_SECONDS_MAX)
+    expired = give_up_expired(deps.store, letters, started, may_go_on)
     line.count(pending_ids=report.looked_at, folded_ids=report.folded, dead_letters=refused + expired)
 
 
 def run_drain(deps: Deps, line: InvocationLine) -> None:
     """Publish what was spooled while Kafka was down and was not erased since."""
     erased = deps.erasures.read(deps.spool)
+    failure: StoreUnavailable | None = None
 
     def keep(record: Carried) -> bool:
+        nonlocal failure
         hit = erased.find(record)
-        if hit is not None:
+        if hit is None:
+            return True
+        if failure is not None:  # one time-out is enough: each record would wait for its own
+            raise failure
+        try:
             note_erased_ids(deps.store, created_ids([hit]))
-        return hit is None
+        except StoreUnavailable as error:
+            failure = error
+            raise
+        return False
 
     run_drain_spool(deps.spool, deps.log, uuid.uuid4().hex, lambda: int(deps.now() * 1_000_000), line, keep=keep)
 
 
 def run_measure_lag(deps: Deps, line: InvocationLine) -> None:
-    """Count the records that load and archive have not taken; nothing is counted while the brokers do not say."""
+    """Count and keep the records that load and archive have not taken; nothing is while the brokers do not say."""
     try:
         lags = measure_lag(deps.offsets)
     except LogUnavailable as error:
         line.note(lag_unknown=str(error))
         return
     line.count(load_lag_records=lags.load, archive_lag_records=lags.archive)
+    keep_lag(deps.spool, lags, int(deps.now() * 1_000))
 
 
 def run_integrity_check(deps: Deps, line: InvocationLine) -> None:
-    """Compare archive and store for the last full hour; counts missing, extra and conflicting events."""
-    run_verify(deps.store, deps.spool, line, deps.now(), deps.event_retention_days)
+    """Go on comparing archive and store, hour by hour; counts missing, extra and conflicting events."""
+    started = deps.now()
+    sides = Sides(deps.store, deps.spool, deps.erasures, deps.event_retention_days)
+    deps.verifier.run(sides, line, started, is_over=lambda: deps.now() >= started + VERIFY_SECONDS_MAX)
 
 
 def run_erase(deps: Deps, line: InvocationLine) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from event_analytics.dashboard_site import CONTENT_TYPES
 from event_analytics.errors import Reason, status_of
 from event_analytics.openapi.document import answer_document, build_document
 from event_analytics.questions.catalog import QUESTIONS
@@ -21,6 +22,12 @@ OPERATIONS = [
     for method, operation in operations.items()
     if method in METHODS
 ]
+
+
+GATEWAY_RESPONSES = read_template(ROOT / "template.yaml")["Resources"]["Api"]["Properties"]["GatewayResponses"]
+# What API Gateway says of keys and of bodies; all else it may say of any route.
+OF_KEYS = {"UNAUTHORIZED", "ACCESS_DENIED", "INVALID_API_KEY", "QUOTA_EXCEEDED", "MISSING_AUTHENTICATION_TOKEN"}
+OF_BODIES = {"REQUEST_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
 
 
 def operation_id(value: object) -> str:
@@ -82,6 +89,31 @@ def test_an_operation_says_what_it_does_and_how_it_refuses(method: str, path: st
     assert operation["summary"].endswith(".")
     assert {status for status, reason in named} == {status_of(Reason(reason)) for _, reason in named}
     assert operation.get("security") == [] or {reason for _, reason in named} >= {"key_missing", "scope_missing"}
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=operation_id)
+def test_an_operation_says_what_the_gateway_answers_in_place_of_a_function(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    left_out = (OF_KEYS if operation.get("security") == [] else set()) | (
+        set() if "requestBody" in operation else OF_BODIES
+    )
+    for name in GATEWAY_RESPONSES.keys() - left_out:
+        given = GATEWAY_RESPONSES[name]
+        reason = json.loads(given["ResponseTemplates"]["application/json"])["error"]["reason"]
+        response = operation["responses"][str(given.get("StatusCode", status_of(Reason(reason))))]
+        headers = {each for each in given["ResponseParameters"]["Headers"] if not each.startswith("Access-Control")}
+
+        assert f"`{reason}`" in response["description"], name
+        assert headers <= set(response.get("headers", {})), name
+
+
+def test_the_page_says_what_it_takes_and_that_it_may_be_known() -> None:
+    page = DOCUMENT["paths"]["/"]["get"]
+
+    assert {each["name"] for each in page["parameters"]} == {"asset", "v", "If-None-Match"}
+    assert {"200", "304", "404"} <= page["responses"].keys()
+    assert set(page["responses"]["200"]["content"]) == {each.partition(";")[0] for each in CONTENT_TYPES.values()}
 
 
 def test_every_reason_is_named_by_an_operation() -> None:

@@ -22,6 +22,7 @@ from tests.builders import ACCEPTED_MS, ACCEPTED_US, a_record
 
 # Two hours of one conversation, and another conversation in the first hour.
 PLACES = (("c1", "2026-09-21T14:13:20Z"), ("c1", "2026-09-21T16:13:20Z"), ("c0", "2026-09-21T14:13:21Z"))
+VECTORS = ("AACAPw==", "AAAAQA==", "AABAQA==", "AACAQA==")  # of each place: its number plus 1
 IDS = 2
 
 
@@ -38,6 +39,8 @@ SENT = st.builds(Sent, st.integers(0, IDS - 1), st.none() | st.integers(0, len(P
 
 class Run:
     """One history over ids of its own."""
+
+    places = PLACES
 
     def __init__(self, store: ClickHouseEventStore) -> None:
         self.store = store
@@ -61,12 +64,12 @@ class Run:
 
     def _create(self, sent: Sent) -> bytes:
         assert sent.place is not None
-        conversation_id, timestamp = PLACES[sent.place]
+        conversation_id, timestamp = self.places[sent.place]
         return json.dumps(
             {
                 "accepted_us": ACCEPTED_US + sent.moment, "id": str(self.ids[sent.which]), "user_id": "u",
                 "conversation_id": f"{conversation_id}-{self.epoch}", "event_name": "e", "timestamp": timestamp,
-                "output": f"place {sent.place}", "input_embeddings": ["AACAPw==", "AAAAQA==", "AABAQA=="][sent.place],
+                "output": f"place {sent.place}", "input_embeddings": VECTORS[sent.place],
             }
         ).encode()  # fmt: skip
 

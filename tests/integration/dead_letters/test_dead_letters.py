@@ -6,14 +6,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
+from event_analytics.adapters.aws_session import aws_session
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.kafka_event_log import KafkaEventLog
-from event_analytics.dead_letters import LetterBody, read_letter
+from event_analytics.adapters.s3_object_store import S3ObjectStore
+from event_analytics.archive import read_object
+from event_analytics.archive_keys import RAW_PREFIX, parse_key
+from event_analytics.dead_letters import LetterBody, hour_entry, read_letter
+from event_analytics.kafka_batch import KafkaRecord
+from event_analytics.pipeline_state import read_objects_state
 from event_analytics.routing import DEAD_LETTERS_TOPIC, EVENTS_REPLAY_TOPIC, EVENTS_TOPIC, Record
 from local_runtime import tansu
 from scripts.dead_letters import main
@@ -43,6 +50,15 @@ class Pipeline:
         records = [Record(EVENTS_TOPIC, key, value, time.time_ns() // 1_000_000) for value in values]
         assert self.log.append(records) == [True] * len(records)
         return records
+
+    def archived(self) -> Iterator[list[KafkaRecord]]:
+        """What each archived object of the topic holds."""
+        connection = self.stack.connection
+        objects = S3ObjectStore(connection.archive_bucket, aws_session(connection.aws_endpoint).client("s3"))
+        for entry in objects.list(f"{RAW_PREFIX}topic={EVENTS_TOPIC}/"):
+            key, body = parse_key(entry.name), objects.get(entry.name)
+            if key is not None and body is not None:
+                yield list(read_object(key, body))
 
     def visible(self) -> int:
         sql = "SELECT count() AS n FROM events FINAL WHERE conversation_id = {c:String}"
@@ -101,6 +117,21 @@ POISON = {
         "record_undecodable",
         None,
     ),
+    "an event of 1900": (
+        b'{"id":"%b","user_id":"u1","event_name":"e","timestamp":"1900-01-01T00:00:00Z","accepted_us":1}',
+        "record_undecodable",
+        None,
+    ),
+    "an event of 2200": (
+        b'{"id":"%b","user_id":"u1","event_name":"e","timestamp":"2200-01-01T00:00:00Z","accepted_us":1}',
+        "record_undecodable",
+        None,
+    ),
+    "accepted when no fold could count it": (
+        b'{"id":"%b","user_id":"u1","event_name":"e","timestamp":"2026-09-21T14:13:20Z","accepted_us":18446744073709551615}',
+        "record_undecodable",
+        None,
+    ),
     "a field given twice": (
         b'{"id":"%b","event_name":"e","event_name":"f","timestamp":"2026-09-21T14:13:20Z","accepted_us":1}',
         "store_rejected",
@@ -125,6 +156,42 @@ def test_poison_between_good_records_costs_them_nothing_and_is_kept_twice(pipeli
     assert {copy.key for copy in copies} == {sent.key}
 
 
+@pytest.mark.parametrize("timestamp_ms", [2**62, 253_402_300_800_000, 0])
+def test_a_kafka_time_that_no_archived_name_can_say_stops_neither_consumer(
+    pipeline: Pipeline, timestamp_ms: int
+) -> None:
+    odd = pipeline.event()
+    now_ms = time.time_ns() // 1_000_000
+    records = [Record(EVENTS_TOPIC, b"u1", value, at) for value, at in [
+        (pipeline.event(), now_ms), (odd, timestamp_ms), (pipeline.event(), now_ms)
+    ]]  # fmt: skip
+    assert pipeline.log.append(records) == [True] * 3
+    pipeline.stack.wait_until_delivered()
+
+    assert pipeline.visible() == 3
+    found = [record for archived in pipeline.archived() for record in archived if record.value == odd]
+    assert [record.timestamp_ms for record in found] == [timestamp_ms]
+
+
+def test_the_first_and_the_last_hour_that_rows_can_hold_are_loaded_and_marked(pipeline: Pipeline) -> None:
+    instants = ["1970-01-01T00:00:00Z", "2106-02-07T05:59:59.999Z"]
+    pipeline.send([pipeline.event(timestamp=instant) for instant in instants])
+    pipeline.stack.wait_until_delivered()
+
+    rows = pipeline.store.select(
+        "SELECT toString(timestamp) AS at, toUnixTimestamp(toStartOfHour(timestamp)) AS hour FROM events FINAL "
+        "WHERE conversation_id = {c:String} ORDER BY at",
+        {"c": pipeline.conversation_id},
+    )
+    assert [row["at"] for row in rows] == ["1970-01-01 00:00:00.000", "2106-02-07 05:59:59.999"]
+    hours = [row["hour"] for row in rows]
+    marked = pipeline.store.select(
+        "SELECT DISTINCT toUnixTimestamp(hour) AS hour FROM hour_marks WHERE hour IN {hours:Array(UInt32)}",
+        {"hours": hours},
+    )
+    assert sorted(row["hour"] for row in marked) == hours == [0, 2**32 // 3_600 * 3_600 - 3_600]
+
+
 def test_what_was_refused_loads_after_the_cause_is_mended_and_it_is_redriven(pipeline: Pipeline) -> None:
     marker = f"not_{pipeline.conversation_id}"
     pipeline.store.command(f"ALTER TABLE events ADD CONSTRAINT {marker} CHECK event_name != '{marker}'")
@@ -146,6 +213,22 @@ def test_what_was_refused_loads_after_the_cause_is_mended_and_it_is_redriven(pip
     assert (again.key, again.timestamp) == (sent.key, sent.timestamp_ms)
     pipeline.stack.wait_until_delivered()
     assert pipeline.visible() == 2
+
+
+def test_letters_of_today_are_counted_and_none_of_before(pipeline: Pipeline) -> None:
+    connection = pipeline.stack.connection
+    objects = S3ObjectStore(connection.archive_bucket, aws_session(connection.aws_endpoint).client("s3"))
+    before = read_objects_state(objects, datetime.now(UTC)).dead_letters_24h
+    for hours in (25, 26, 49):
+        for offset in range(5):
+            dead_ms = int((time.time() - hours * 3_600) * 1_000)
+            objects.put_new(hour_entry(f"topic=a/partition=000/epoch=e/{offset}-00000000.json", dead_ms), b"")
+    pipeline.send(
+        [pipeline.event(), b"{" + pipeline.conversation_id.encode(), b"]" + pipeline.conversation_id.encode()]
+    )
+    pipeline.stack.wait_until_delivered()
+
+    assert read_objects_state(objects, datetime.now(UTC)).dead_letters_24h == before + 2
 
 
 def test_a_letter_that_is_not_there_is_said_so(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:

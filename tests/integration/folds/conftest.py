@@ -34,6 +34,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseEventS
         server.wait(20)
 
 
+@pytest.fixture
+def tables(store: ClickHouseEventStore) -> ClickHouseEventStore:
+    """The store without what other tests of the module left."""
+    for table in ("events", "event_changes", "event_embeddings", "pending_changes"):
+        store.command(f"TRUNCATE TABLE {table}")
+    return store
+
+
 def wait_until_it_answers(url: str) -> None:
     deadline = monotonic() + 30
     while not answers(url):

@@ -12,8 +12,11 @@ import pytest
 from event_analytics.adapters.aws_session import aws_session
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.adapters.s3_object_store import S3ObjectStore
+from event_analytics.erasure_index import ErasureIndex
 from event_analytics.integrity import Kind, Report
-from event_analytics.integrity_run import check_window, run_verify
+from event_analytics.integrity_cursor import HOUR_SECONDS, Cursor, count_objects, keep_cursor, read_cursor
+from event_analytics.integrity_job import SETTLE_SECONDS, Sides, Verifier
+from event_analytics.integrity_run import check_window
 from event_analytics.observability import InvocationLine
 from scripts import verify
 from tests.conftest import EmbeddedStack
@@ -56,6 +59,18 @@ class History:
 
     def check(self) -> Report:
         return check_window(self.store, self.objects, self.start, self.end)
+
+    @property
+    def hour(self) -> int:
+        """In which it was accepted, as the Unix second of its start."""
+        return int(self.start.timestamp()) // HOUR_SECONDS * HOUR_SECONDS
+
+    def run_job(self, hours: int = 1) -> tuple[InvocationLine, list[Report]]:
+        """What is due so many hours after the start of its hour, and a while."""
+        line = InvocationLine()
+        sides = Sides(self.store, self.objects, ErasureIndex())
+        now = self.hour + hours * HOUR_SECONDS + SETTLE_SECONDS
+        return line, Verifier().run(sides, line, now, is_over=lambda: False)
 
     def arguments(self) -> list[str]:
         return ["--start", self.start.isoformat(), "--end", self.end.isoformat()]
@@ -112,10 +127,10 @@ def test_an_id_that_counts_twice_is_in_conflict_until_the_scheduled_check_settle
     later = history.end + timedelta(seconds=1)
     history.insert(history.ids[30], later, timestamp="2004-02-03T09:05:06.789Z")
     history.insert(history.ids[5], later, timestamp="2004-02-03T09:05:06.789Z")  # deleted: this one alone counts now
-    line = InvocationLine()
+    keep_cursor(history.objects, Cursor(history.hour, history.hour + HOUR_SECONDS))
 
     found = history.check()
-    run_verify(history.store, history.objects, line, history.start.timestamp() + 3_600)
+    line, _ = history.run_job()
     left = history.check()
 
     assert {str(each) for each in found.ids(Kind.CONFLICTING)} == {history.ids[30], history.ids[5]}
@@ -124,3 +139,19 @@ def test_an_id_that_counts_twice_is_in_conflict_until_the_scheduled_check_settle
     assert (left.is_clean, left.resolved) == (True, 2)
     sql = "SELECT count() AS n FROM events FINAL WHERE conversation_id = {c:String}"
     assert history.store.select(sql, {"c": history.conversation}) == [{"n": EVENTS - 3}]
+
+
+def test_a_checked_hour_is_checked_again_once_the_archive_has_more_of_it(history: History) -> None:
+    hour_end = history.hour + HOUR_SECONDS
+    has_now = count_objects(history.objects, history.hour, hour_end)[history.hour]
+
+    checked = {}
+    for had in (has_now, has_now - 1):
+        keep_cursor(history.objects, Cursor(hour_end, history.hour, objects={history.hour: had}))
+        _, reports = history.run_job()
+        checked[had] = [int(report.start.timestamp()) for report in reports]
+
+    assert checked == {has_now: [], has_now - 1: [history.hour]}
+    cursor = read_cursor(history.objects)
+    assert cursor is not None
+    assert (cursor.again, cursor.objects[history.hour]) == ((), has_now)

@@ -29,6 +29,18 @@ def test_too_many_parts_looks_permanent_and_is_not() -> None:
     assert classify_code(252) is ErrorKind.RETRYABLE
 
 
+# A disk that is full or broken, a process without threads, a server that starts, replicas without their keeper.
+STATES = [23, 24, 40, 74, 75, 77, 87, 88, 107, 172, 204, 214, 226, 228, 231, 246, 274, 275, 294, 400, 424, 458, 521]
+STATES += [566, 586, 734, 740, 771, 1016, 303, 411, 460, 461, 573, 635, 373, 695, 696, 700, 722, 776, 777, 778]
+STATES += [531, 1019, 1020]
+STATES += [236, 243, 252, 369, 394, 415, 416, 519, 568, 574, 763, 999]
+
+
+@pytest.mark.parametrize("code", STATES)
+def test_what_the_state_of_the_server_causes_is_no_records_fault(code: int) -> None:
+    assert classify_code(code) is ErrorKind.RETRYABLE
+
+
 @pytest.mark.parametrize("code", [16, 47, 60, 81, 164, 193, 497, 516])
 def test_what_would_hit_every_row_is_never_the_fault_of_one(code: int) -> None:
     assert classify_code(code) is ErrorKind.DEPLOYMENT

@@ -42,7 +42,8 @@ def a_row(*keys: tuple[str, int, int, int, int]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("hours", "is_candidate"), [(0, False), (1, False), (-1, False), (2.1, True), (-2.1, True), (24 * 365, True)]
+    ("hours", "is_candidate"),
+    [(0, False), (0.7, False), (1, True), (-1, True), (2.1, True), (-2.1, True), (24 * 365, True)],
 )
 def test_an_id_of_version_7_is_looked_up_if_its_time_lies_elsewhere(hours: float, is_candidate: bool) -> None:
     identifier = mint_uuid7(ACCEPTED_MS, bytes(10))

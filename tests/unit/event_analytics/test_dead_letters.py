@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_analytics.dead_letters import (
+    DEAD_LETTERS_PREFIX,
     DeadLetterWriter,
     DeadRecord,
     LetterName,
     dead_letter_of,
+    hour_entry,
     letter_name,
     parse_letter_name,
     read_letter,
@@ -96,7 +98,9 @@ def test_both_copies_are_written_and_again_adds_no_object() -> None:
     for _ in range(2):
         DeadLetterWriter(objects, log).write([DEAD, DEAD._replace(record=a_record(6))], "e1", DEAD_MS)
 
-    assert [parse_letter_name(name).offset for name in objects.objects] == [5, 6]  # type: ignore[union-attr]
+    letters = [name for name in objects.objects if name.startswith(DEAD_LETTERS_PREFIX)]
+    assert [parse_letter_name(name).offset for name in letters] == [5, 6]  # type: ignore[union-attr]
+    assert set(objects.objects) == {*letters, *(hour_entry(name, DEAD_MS) for name in letters)}
     assert [read_letter(record.value).offset for record in log.records] == [5, 6, 5, 6]
 
 
@@ -116,7 +120,7 @@ def test_a_copy_that_is_not_acknowledged_fails_the_batch_after_the_object_is_saf
     with pytest.raises(LogUnavailable, match=f"{2 - acknowledged} of 2"):
         DeadLetterWriter(objects, log).write([DEAD, DEAD._replace(record=a_record(6))], "e1", DEAD_MS)
 
-    assert len(objects.objects) == 2
+    assert len(list(objects.list(DEAD_LETTERS_PREFIX))) == 2
 
 
 def test_an_object_that_is_not_stored_fails_the_batch_before_the_topic_hears_of_it() -> None:

@@ -1,6 +1,7 @@
 """Dead letters -> records that go again, and letters that are moved."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -8,7 +9,7 @@ from event_analytics.dead_letters import DeadLetterWriter, DeadRecord, letter_na
 from event_analytics.errors import LogUnavailable
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.redrive import Selection, plan_redrive, redrive, redriven_name, select_letters
-from scripts.dead_letters import list_letters, redrive_letters, show_letter
+from scripts.dead_letters import EXIT_SOME_LEFT, list_letters, redrive_letters, show_letter
 from tests.builders import ACCEPTED_MS, a_record
 from tests.fakes import FakeEventLog, FakeObjectStore
 
@@ -53,6 +54,31 @@ def test_selects_by_reason_time_and_name_and_by_all_of_them(letters: Letters) ->
     assert letters.offsets(Selection(since_ms=1_001)) == [3]
     assert letters.offsets(Selection(name=letters.name(9))) == [9]
     assert letters.offsets(Selection(reason="store_rejected", since_ms=1_000, name=letters.name(9))) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"reason":"r"}', b"["])
+def test_an_object_that_is_no_letter_is_named_and_ends_no_listing_and_no_redrive(
+    letters: Letters, capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    damaged = letters.name(9)
+    letters.objects.objects[damaged] = body
+    named: list[str] = []
+
+    assert [letter.offset for _, letter in select_letters(letters.objects, EVERY, named.append)] == [3, 10]
+    assert named == [damaged]
+    assert list_letters(letters.objects, EVERY) == 0
+    assert redrive_letters(letters.objects, letters.log, EVERY, is_dry_run=False) == EXIT_SOME_LEFT
+    assert capsys.readouterr().err.count(damaged) == 2
+    assert len(letters.log.records) == 2
+    assert letters.objects.objects[damaged] == body
+
+
+def test_a_letter_whose_base64_is_broken_is_no_letter(letters: Letters) -> None:
+    damaged = letters.name(9)
+    letter = json.loads(letters.objects.objects[damaged])
+    letters.objects.objects[damaged] = json.dumps({**letter, "value_base64": "x"}).encode()
+
+    assert letters.offsets(EVERY) == [3, 10]
 
 
 def test_other_objects_under_the_prefix_are_no_letters(letters: Letters) -> None:

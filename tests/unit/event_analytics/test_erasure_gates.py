@@ -1,6 +1,7 @@
 """Every way by which a record may come again leaves out what was erased, and says what it has left out."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -80,4 +81,33 @@ def test_the_drain_drops_it_and_notes_the_id_for_its_changes(log: FakeEventLog) 
 
     assert users_of(log) == ["bob"]
     assert [row["id"] for row in store.lines("erased_ids")] == ["00000000-0000-0000-0000-000000000001"]
+    assert list(objects.list("spool/")) == []
+
+
+def test_while_the_store_is_away_the_drain_sends_what_was_not_erased_and_keeps_the_rest(log: FakeEventLog) -> None:
+    class AwayStore(FakeEventStore):
+        asked_times = 0
+
+        def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
+            self.asked_times += self.is_down
+            super().insert_rows(table, rows, token, columns)
+
+    objects, store = in_force(FakeObjectStore()), AwayStore()
+    spooled = [Record(each.topic, each.key or b"", each.value or b"", each.timestamp_ms) for each in RECORDS]
+    for number in range(2):
+        objects.put_new(spool_name(START_MS * 1_000 + number, "both"), encode_spool(spooled))
+    deps = report.Deps(store, objects, log, lambda: START_MS / 1_000 + 60, FakeTopicOffsets(), 0)
+    store.is_down = True
+    line = InvocationLine()
+
+    report.handle({"jobs": ["drain_spool"]}, deps, line)
+
+    assert users_of(log) == ["bob", "bob"]
+    assert (line.fields["postponed_spool_objects"], line.counts["spooled_objects_left"], store.asked_times) == (2, 2, 1)
+
+    store.is_down = False
+    report.handle({"jobs": ["drain_spool"]}, deps, InvocationLine())
+
+    assert [row["id"] for row in store.lines("erased_ids")] == ["00000000-0000-0000-0000-000000000001"]
+    assert set(users_of(log)) == {"bob"}
     assert list(objects.list("spool/")) == []

@@ -12,11 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from event_analytics.access import KeyRing, identify
-from event_analytics.archive import ArchiveUnreadable, decode_line, encode_line, read_object
+from event_analytics.archive import ArchiveUnreadable, decode_line, encode_line, plan_archive, read_object
 from event_analytics.archive_keys import ArchiveKey, key_of, parse_key
 from event_analytics.dead_letters import letter_name, parse_letter_name
 from event_analytics.decode import media_type_of, read_body, split_events
 from event_analytics.errors import Refused
+from event_analytics.hour_marks import hours_of
 from event_analytics.ingest import Item, plan_items, read_idempotency_key
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.letter_admin import name_of_letter, read_listing
@@ -105,6 +106,26 @@ def test_any_record_is_a_row_or_a_dead_letter(values: list[bytes | None]) -> Non
     plan = plan_load(a_record(offset, value=value) for offset, value in enumerate(values))
 
     assert len(plan.event_rows) + len(plan.change_rows) + len(plan.dead) == len(values)
+
+
+INSTANTS = st.datetimes(timezones=st.none() | st.timezones()).map(datetime.isoformat) | st.just("1900-01-01T00:00:00Z")
+
+
+@FUZZED
+@given(INSTANTS, st.integers(), st.integers(-(2**63), 2**63 - 1))
+@example("0001-01-01T00:00:00", 1, 2**62)
+@example("2106-02-07T06:28:16Z", 2**52, -1)
+def test_any_time_is_loaded_and_archived_or_a_dead_letter(instant: str, accepted_us: int, timestamp_ms: int) -> None:
+    value = json.dumps({**an_event(), "timestamp": instant, "accepted_us": accepted_us}).encode()
+    record = a_record(value=value, timestamp_ms=timestamp_ms)
+    plan = plan_load([record])
+
+    assert len(plan.event_rows) + len(plan.dead) == 1
+    assert all(0 <= hour < 2**32 for hour in hours_of(row.event for row in plan.event_rows))
+    (archived,) = plan_archive([record], "e1")
+    key = parse_key(archived.name)
+    assert key is not None
+    assert list(read_object(key, archived.body)) == [record]
 
 
 @FUZZED

@@ -1,61 +1,25 @@
-"""The check over fakes: what it reads of the archive, what it asks, and what its job reports."""
+"""The check over fakes: what it reads of the archive, what it asks, and what it reports."""
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-from event_analytics.integrity import Kind, Report
-from event_analytics.integrity_run import check_window, run_verify
+from event_analytics.erasure import Erased
+from event_analytics.integrity import LISTED_MAX, Kind, Report
+from event_analytics.integrity_run import WindowCheck, check_window
 from event_analytics.kafka_batch import KafkaRecord
-from event_analytics.observability import InvocationLine
-from tests.builders import ACCEPTED_MS, a_record, ids_in
+from tests.builders import a_record
 from tests.fakes import FakeEventStore, FakeObjectStore
+from tests.unit.event_analytics.both_sides import (
+    HOUR,
+    HOUR_MS,
+    START,
+    START_MS,
+    StoreOf,
+    an_archived_change,
+    an_archived_event,
+)
 from tests.unit.event_analytics.replay_archive import archive_of
-
-HOUR_MS = 3_600_000
-START_MS = ACCEPTED_MS // HOUR_MS * HOUR_MS
-START = datetime.fromtimestamp(START_MS / 1_000, tz=UTC)
-HOUR = timedelta(hours=1)
-
-
-def an_archived_event(offset: int, at_ms: int, **fields: Any) -> KafkaRecord:
-    event = {
-        "accepted_us": at_ms * 1_000, "id": str(UUID(int=offset)), "user_id": "u1", "conversation_id": "c1",
-        "event_name": "e", "timestamp": "2026-09-21T14:13:20Z", **fields,
-    }  # fmt: skip
-    return a_record(offset, timestamp_ms=at_ms, value=json.dumps(event).encode())
-
-
-def an_archived_change(offset: int, at_ms: int) -> KafkaRecord:
-    change = {"change_id": str(UUID(int=1_000 + offset)), "id": str(UUID(int=offset)), "version": at_ms * 1_000}
-    return a_record(offset, topic="event-changes", timestamp_ms=at_ms, value=json.dumps(change).encode())
-
-
-class StoreOf(FakeEventStore):
-    """Answers the check's questions from the rows it was given, as ClickHouse does."""
-
-    def __init__(self, events: list[KafkaRecord], changes: list[KafkaRecord]) -> None:
-        super().__init__()
-        self.events = [json.loads(record.value or b"") for record in events]
-        self.changes = [json.loads(record.value or b"") for record in changes]
-
-    def select(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        is_changes = "FROM event_changes" in sql
-        moment = "version" if is_changes else "accepted_us"
-        rows = self.changes if is_changes else self.events
-        self.asked.append((sql, parameters))
-        if "ids" in parameters:
-            found = [row for row in rows if row["id"] in ids_in(parameters)]
-            return found if is_changes else [_as_stored(row) for row in found] if "is_deleted" in sql else []
-        within = [row for row in rows if parameters["start_us"] <= row[moment] < parameters["end_us"]]
-        return [{"number": len(within)}] if "number" in sql else within
-
-
-def _as_stored(row: dict[str, Any]) -> dict[str, Any]:
-    at_ms = round(datetime.fromisoformat(row["timestamp"]).timestamp() * 1_000)
-    return {**row, "timestamp_ms": at_ms, "version": 1, "is_deleted": 0}
 
 
 def check(archived: list[KafkaRecord], store: FakeEventStore, end: datetime = START + HOUR) -> Report:
@@ -113,24 +77,6 @@ def test_a_damaged_object_is_named() -> None:
     assert (report.is_clean, report.unreadable) == (False, [name])
 
 
-def test_an_id_under_two_keys_is_in_conflict_once_and_settled_by_the_job() -> None:
-    events = [
-        an_archived_event(0, START_MS),
-        an_archived_event(1, START_MS + 1, id=str(UUID(int=0)), timestamp="2026-09-21T18:00:00Z"),
-    ]
-    store, line = StoreOf(events, []), InvocationLine()
-
-    report = run_verify(store, archive_of(events), line, START.timestamp() + 3_600 + 59)
-
-    assert (report.start, report.end) == (START, START + HOUR)
-    assert line.counts == {
-        "missing_events": 0, "extra_events": 0, "conflicting_events": 1, "settled_conflicts": 0,
-        "unreadable_objects": 0, "duplicate_events": 1,
-    }  # fmt: skip
-    assert line.fields["differing_ids"] == [f"conflicting:events:{UUID(int=0)}"]
-    assert ids_in(store.asked[-1][1]) == [str(UUID(int=0))]  # settled, as far as this store can
-
-
 def test_an_event_that_is_not_kept_any_more_is_neither_missing_nor_extra() -> None:
     removed, left_there, kept = (
         an_archived_event(1, START_MS, timestamp="2026-01-05T00:00:00Z"),
@@ -144,3 +90,25 @@ def test_an_event_that_is_not_kept_any_more_is_neither_missing_nor_extra() -> No
 
     assert (report.missing, report.extra) == (1, 0)
     assert report.ids(Kind.MISSING) == [UUID(int=3)]
+
+
+def test_conflicts_are_settled_as_they_are_found_and_not_only_those_that_are_listed() -> None:
+    number = 2 * LISTED_MAX
+    events = [
+        an_archived_event(2 * each + second, START_MS + each, id=str(UUID(int=each)), conversation_id=f"c{second}")
+        for each in range(number)
+        for second in range(2)
+    ]
+    settled: list[Sequence[UUID]] = []
+
+    def settle(ids: Sequence[UUID]) -> int:
+        settled.append(ids)
+        return len(ids)
+
+    report = Report(START, START + HOUR)
+    check = WindowCheck(StoreOf(events, []), archive_of(events[:200], events[200:]), report, Erased(), settle=settle)
+    is_done = check.go_on(is_over=lambda: False)
+
+    assert (is_done, check.report.conflicting, check.settled) == (True, number, number)
+    assert [len(ids) for ids in settled] == [100, 100]
+    assert sorted(identifier.int for ids in settled for identifier in ids) == list(range(number))

@@ -108,6 +108,57 @@ def test_many_unknown_refusals_are_believed_once_a_neighbour_is_taken() -> None:
     assert len(isolate(range(5_000), table.insert)) == 100
 
 
+class FullStore(PickyEventStore):
+    """Refuses whatever it is sent from some insert on, as a full disk does, with a code that is said of rows too."""
+
+    def __init__(self, full_after: int) -> None:
+        super().__init__()
+        self.full_after = full_after
+
+    def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
+        if self.full_after <= len(self.tokens):
+            self.tokens.append(token)
+            raise StoreRejected(1001, "STD_EXCEPTION", "No space left on device", is_known=False)
+        super().insert_rows(table, rows, token, columns)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 500])
+def test_a_store_that_takes_nothing_at_all_makes_no_row_dead(count: int) -> None:
+    rows = [LoadRow(a_record(offset), b'{"n": %d}' % offset) for offset in range(count)]
+    store = FullStore(full_after=0)
+
+    with pytest.raises(StoreUnavailable, match="surely good"):
+        insert_isolated(store, "events", rows, "e1")
+
+    assert len(store.tokens) == 2
+    assert store.inserts == {}
+
+
+def test_a_store_that_fills_up_in_the_middle_makes_no_row_dead() -> None:
+    rows = [LoadRow(a_record(offset), b'{"n": %d}' % offset) for offset in range(7)] + [LoadRow(a_record(7), POISON)]
+    store = FullStore(full_after=2)  # the batch is refused for its poison, its first half is taken
+
+    with pytest.raises(StoreUnavailable):
+        insert_isolated(store, "events", rows, "e1")
+
+
+def test_a_single_row_that_is_really_bad_blocks_nothing_whatever_its_code() -> None:
+    for code in (36, 49, 1001, 1002, 99_999):
+        store = PickyEventStore({b"odd": code})
+
+        (dead,) = insert_isolated(store, "events", [LoadRow(a_record(0), b"odd")], "e1")
+
+        assert (dead.error_code, dead.needs_classification, len(store.tokens)) == (code, True, 2)
+
+
+def test_a_refusal_of_a_known_kind_asks_nothing_more_of_the_store() -> None:
+    store = PickyEventStore()
+
+    insert_isolated(store, "events", [LoadRow(a_record(0), POISON)], "e1")
+
+    assert len(store.tokens) == 1
+
+
 def test_rows_are_isolated_with_a_token_of_their_own_that_a_redelivery_repeats() -> None:
     rows = [LoadRow(a_record(offset), b'{"n": %d}' % offset) for offset in range(8)]
     rows[5] = LoadRow(a_record(5), POISON)

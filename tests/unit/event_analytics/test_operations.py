@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from event_analytics.change import CLEARING_PATCH, decode_stored_change, is_change
-from event_analytics.ingest import Item, draw_at_once
+from event_analytics.event import decode_stored_event
+from event_analytics.ingest import Item, draw_at_once, plan_items
 from event_analytics.operations import plan_delete, plan_operations, plan_update
-from tests.builders import ACCEPTED_US, UUID4, UUID7, an_acceptance, an_event
+from tests.builders import ACCEPTED_US, UUID4, UUID7, an_acceptance, an_event, raw
 
 
 def update(fields: Any) -> Item:
@@ -42,6 +43,28 @@ def test_embeddings_travel_as_base64() -> None:
 
     assert record is not None
     assert json.loads(record.value)["output_embeddings_base64"] == "AAAAPw=="
+
+
+def test_creates_of_one_request_keep_their_order_as_changes_do() -> None:
+    same = [json.dumps(an_event(id=UUID7, user_id=user)).encode() for user in ("first", "second")]
+    mixed = [b'{"op":"create",' + same[0][1:], b'{"op":"update","id":"%b","error":"x"}' % UUID7.encode(),
+             b'{"op":"create",' + same[1][1:]]  # fmt: skip
+    for items in (plan_items(same, an_acceptance()), plan_operations(mixed, an_acceptance())):
+        records = [item.record for item in items if item.record is not None and item.record.topic == "events"]
+        accepted = [decode_stored_event(record.value) for record in records]
+
+        assert [(event.user_id, event.accepted_us - ACCEPTED_US) for event in accepted] == [
+            ("first", 0),
+            ("second", len(items) - 1),
+        ]
+
+
+def test_the_time_in_kafka_is_that_of_acceptance_so_that_no_check_misses_a_create_at_an_hours_end() -> None:
+    last_us = ACCEPTED_US // 1_000 * 1_000 + 999
+
+    records = [item.record for item in plan_items([raw(), raw()], an_acceptance(accepted_us=last_us))]
+
+    assert [record.timestamp_ms - last_us // 1_000 for record in records if record] == [0, 1]
 
 
 def test_a_delete_holds_nothing_but_itself() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from event_analytics.errors import StoreUnavailable
 from event_analytics.ports import Outcome
 from event_analytics.routing import Record
 from event_analytics.spool import SPOOL_PREFIX, encode_spool, spool_name
@@ -191,6 +192,46 @@ def test_records_erased_meanwhile_are_dropped() -> None:
 
     assert (report.published, report.deleted) == (1, 2)
     assert log.records == [record(1)]
+
+
+def test_while_an_erased_record_cannot_be_dropped_its_object_stays_and_nobody_waits() -> None:
+    first, second = [record(0), record(1, "gone"), record(2)], [record(3)]
+    spool, log = spooled(first, second), FakeEventLog()
+    is_store_away = True
+
+    def keep(one: Record) -> bool:
+        if one.key == b"gone" and is_store_away:
+            raise StoreUnavailable("away")
+        return one.key != b"gone"
+
+    report = drain_spool(spool, log, "d", lambda: LATER, keep=keep)
+
+    assert log.records == [record(0), record(2), record(3)]
+    assert (report.stopped, report.postponed, report.deleted, report.left) == ("", 1, 1, 1)
+
+    is_store_away = False
+    report = drain_spool(spool, log, "d", lambda: LATER, keep=keep)
+
+    assert (report.postponed, report.deleted, report.left) == (0, 1, 0)
+    assert record(1, "gone") not in log.records
+
+
+def test_a_lease_whose_answer_got_lost_is_held_and_not_left_behind() -> None:
+    class Forgetful(FakeObjectStore):
+        """Stores the first object, and the repeated PUT of the client finds it."""
+
+        is_answer_lost = True
+
+        def put_new(self, name: str, body: bytes) -> bool:
+            is_new = super().put_new(name, body) and not self.is_answer_lost
+            self.is_answer_lost = False
+            return is_new
+
+    spool, log = Forgetful(), FakeEventLog()
+    spool.objects = spooled([record(0)]).objects
+
+    assert drain(spool, log).published == 1
+    assert not list(spool.list(LEASE_PREFIX))
 
 
 def test_a_second_drain_does_nothing_while_the_first_holds_the_lease() -> None:

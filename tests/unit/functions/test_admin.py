@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from event_analytics.dead_letters import DeadLetterWriter, DeadRecord
+from event_analytics.dead_letters import DeadLetterWriter, DeadRecord, parse_letter_name
 from event_analytics.errors import Refused
 from event_analytics.letter_admin import LETTERS_READ_MAX, LETTERS_REDRIVEN_MAX, letter_id, name_of_letter
 from event_analytics.observability import InvocationLine
@@ -31,7 +31,8 @@ class Operator:
         before = set(self.objects.objects)
         dead = DeadRecord(a_record(offset, value=fields.pop("value", b"{")), fields.pop("reason", "r"), "d", **fields)
         DeadLetterWriter(self.objects, FakeEventLog()).write([dead], "1", dead_ms)
-        return letter_id((set(self.objects.objects) - before).pop())
+        (name,) = filter(parse_letter_name, set(self.objects.objects) - before)
+        return letter_id(name)
 
     def letters(self, **query: str) -> dict[str, Any]:
         return self._ask(app.handle_letters, query=query)
@@ -66,6 +67,7 @@ def test_a_listing_tells_all_but_the_record_itself(operator: Operator) -> None:
             }
         ],
         "next_cursor": None,
+        "unreadable": [],
     }  # fmt: skip
     assert identifier.startswith("events~000~1~17-")
 
@@ -110,7 +112,25 @@ def test_a_page_reads_a_bounded_number_of_letters_and_goes_on_after_them(operato
 def test_other_objects_under_the_prefix_are_no_letters(operator: Operator) -> None:
     operator.objects.put_new("dead-letters/v1/README", b"hello")
 
-    assert operator.letters() == {"letters": [], "next_cursor": None}
+    assert operator.letters() == {"letters": [], "next_cursor": None, "unreadable": []}
+
+
+def test_an_object_that_is_no_letter_is_named_and_is_in_nobodys_way(operator: Operator) -> None:
+    first, damaged, last = (operator.kept(offset) for offset in (1, 2, 3))
+    name = name_of_letter(damaged)
+    operator.objects.objects[name] = b"{"
+
+    page = operator.letters()
+
+    assert ([letter["id"] for letter in page["letters"]], page["unreadable"]) == ([first, last], [name])
+    assert operator.line.fields["unreadable_letters"] == [name]
+    assert operator.redrive(ids=[damaged])["letters"] == [{"id": damaged, "status": "unreadable"}]
+    answer = operator.redrive()
+    assert (answer["redriven"], answer["unreadable"]) == (2, [name])
+    assert operator.objects.objects[name] == b"{"
+    with pytest.raises(Refused) as refused:
+        operator.letter(damaged)
+    assert refused.value.reason == "dead_letter_not_found"
 
 
 def test_one_letter_shows_its_record_as_text_where_it_is_text(operator: Operator) -> None:
@@ -159,6 +179,7 @@ def test_letters_named_by_id_go_again_and_are_gone(operator: Operator) -> None:
         "redriven": 1,
         "letters": [{"id": meant, "status": "redriven"}],
         "next_cursor": None,
+        "unreadable": [],
     }
     assert [(record.topic, record.value) for record in operator.log.records] == [("events-replay", b"{1")]
     assert [letter["id"] for letter in operator.letters()["letters"]] == [other]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from event_analytics.change import accept_delete, accept_update, encode_change
-from event_analytics.dead_letters import DeadLetterWriter
+from event_analytics.dead_letters import DEAD_LETTERS_PREFIX, DeadLetterWriter
 from event_analytics.errors import LogUnavailable, StoreUnavailable
 from event_analytics.event_fields import fields_of
 from event_analytics.identifiers import mint_uuid7
@@ -33,6 +33,9 @@ class Load(NamedTuple):
         handle(a_lambda_batch(records), deps, line)
         return line
 
+    def letters(self) -> dict[str, bytes]:
+        return {name: body for name, body in self.objects.objects.items() if name.startswith(DEAD_LETTERS_PREFIX)}
+
 
 @pytest.fixture
 def load() -> Load:
@@ -43,10 +46,23 @@ def test_every_record_becomes_a_row_or_a_dead_letter(load: Load) -> None:
     line = load.run(a_record(0), a_record(1, value=b"{"), a_record(2))
 
     assert [row["output"] for row in load.store.lines("events")] == ["text 0", "text 2"]
-    assert [json.loads(body)["offset"] for body in load.objects.objects.values()] == [1]
+    assert [json.loads(body)["offset"] for body in load.letters().values()] == [1]
     assert [record.topic for record in load.log.records] == ["dead-letters"]
     assert (line.counts["records"], line.counts["loaded_events"], line.counts["dead_letters"]) == (3, 2, 1)
     assert line.counts["freshness_ms"] == 250
+
+
+@pytest.mark.parametrize("timestamp", ["1900-01-01T00:00:00Z", "2200-01-01T00:00:00Z"])
+def test_a_time_that_no_hour_can_hold_costs_no_neighbour_anything(load: Load, timestamp: str) -> None:
+    odd = json.loads(a_record(1).value or b"") | {"timestamp": timestamp}
+
+    line = load.run(a_record(0), a_record(1, value=json.dumps(odd).encode()), a_record(2))
+
+    assert [json.loads(body)["reason"] for body in load.letters().values()] == ["record_undecodable"]
+    assert (line.counts["loaded_events"], line.counts["dead_letters"]) == (2, 1)
+    marked = [parameters["hours"] for _, parameters in load.store.asked if "hours" in parameters]
+    assert marked
+    assert all(0 <= hour < 2**32 for hours in marked for hour in hours)
 
 
 def test_changes_go_to_their_log_and_are_folded_once_per_id(load: Load) -> None:
@@ -67,7 +83,7 @@ def test_the_same_batch_again_changes_nothing(load: Load) -> None:
     for _ in range(2):
         load.run(a_record(0), a_record(1, value=b"{"))
 
-    assert (len(load.store.lines("events")), len(load.objects.objects)) == (1, 1)
+    assert (len(load.store.lines("events")), len(load.letters())) == (1, 1)
 
 
 def test_a_store_that_is_down_fails_the_batch(load: Load) -> None:

@@ -6,7 +6,7 @@ import json
 import tomllib
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from event_analytics.errors import Refused
 from event_analytics.http_exchange import RESPONSE_BYTES_MAX, Answer
+from event_analytics.kept_lag import Lags, keep_lag
 from event_analytics.observability import InvocationLine
 from event_analytics.ports import Reading
 from event_analytics.questions.catalog import BY_NAME, QUESTIONS
@@ -223,11 +224,13 @@ def test_csv_of_no_rows_has_a_header_row(deps: app.Deps) -> None:
     assert answer.body == b"conversation_id,events,p50_ms,p95_ms,p99_ms\r\n"
 
 
-def test_an_answer_over_4_mb_is_refused(deps: app.Deps) -> None:
-    row = {"error": "x" * RESPONSE_BYTES_MAX, "events": 1, "errors": 1}
+@pytest.mark.parametrize(("text", "accept"), [("x", ""), ('"', ""), ("\x01", "text/csv")])
+def test_an_answer_over_4_mb_or_over_what_lambda_delivers_is_refused(deps: Any, text: str, accept: str) -> None:
+    length = RESPONSE_BYTES_MAX if text == "x" else 1_600_000  # escaped twice: 6.4 MB
+    row = {"error": text * length, "events": 1, "errors": 1}
 
     with pytest.raises(Refused) as refused:
-        call("errors", deps, [row], query={"by": "error"})
+        call("errors", deps, [row], query={"by": "error"}, headers={"accept": accept})
 
     assert (str(refused.value.reason), refused.value.status) == ("query_too_heavy", 422)
 
@@ -249,28 +252,32 @@ def ask_pipeline(deps: Any) -> dict[str, Any]:
 
 def test_the_state_of_the_pipeline_counts_what_waits_and_what_failed(deps: Any) -> None:
     deps.store.answers = [[{"newest_us": int(NOW.timestamp() * 1e6) - 1_500_000}], [{"pending": 3}]]
-    deps.objects.written_at = NOW
-    for name in ("dead-letters/v1/topic=events/a.json", "spool/v1/1.json", "spool/v1/2.json", "raw/v1/x"):
+    entry = "dead-letters/by-hour/v1/date=2026-09-21/hour=11/topic=events/a.json"
+    for name in (entry, "spool/v1/1.json", "spool/v1/2.json", "raw/v1/x"):
         deps.objects.put_new(name, b"")
+    keep_lag(deps.objects, Lags(4, 5, 6), int(NOW.timestamp() * 1_000) - 20_000)
 
     assert ask_pipeline(deps) == {
         "generated_at": "2026-09-21T12:00:00.000Z",
         "newest_loaded_at": "2026-09-21T11:59:58.500Z",
         "freshness_ms": 1_500,
+        "load_lag_records": 4,
+        "archive_lag_records": 5,
+        "lag_measured_at": "2026-09-21T11:59:40.000Z",
+        "load_stalled_since": None,
         "pending_changes": 3,
         "dead_letters_24h": 1,
         "spooled_objects": 2,
     }
 
 
-def test_old_dead_letters_do_not_count(deps: Any) -> None:
+def test_where_nothing_happened_the_state_is_known_all_the_same(deps: Any) -> None:
     deps.store.answers = [[{"newest_us": 0}], [{"pending": 0}]]
-    deps.objects.written_at = NOW - timedelta(hours=25)
-    deps.objects.put_new("dead-letters/v1/topic=events/a.json", b"")
 
     state = ask_pipeline(deps)
 
     assert (state["dead_letters_24h"], state["newest_loaded_at"], state["freshness_ms"]) == (0, None, None)
+    assert (state["load_lag_records"], state["lag_measured_at"]) == (None, None)
 
 
 def test_of_a_part_that_does_not_answer_the_state_knows_nothing(deps: Any) -> None:
@@ -278,11 +285,20 @@ def test_of_a_part_that_does_not_answer_the_state_knows_nothing(deps: Any) -> No
     without_store = ask_pipeline(deps)
     deps.store.is_down = False
     deps.store.answers = [[{"newest_us": 0}], [{"pending": 0}]]
-    deps.objects.list = lambda prefix: refuse_connection()
+    deps.objects.list = lambda *_where: refuse_connection()
     without_objects = ask_pipeline(deps)
 
     assert (without_store["pending_changes"], without_store["spooled_objects"]) == (None, 0)
     assert (without_objects["pending_changes"], without_objects["spooled_objects"]) == (0, None)
+
+
+def test_a_lag_that_s3_does_not_give_leaves_the_other_figures(deps: Any) -> None:
+    deps.store.answers = [[{"newest_us": 0}], [{"pending": 0}]]
+    deps.objects.get = lambda _name: refuse_connection()
+
+    state = ask_pipeline(deps)
+
+    assert (state["load_lag_records"], state["spooled_objects"], state["dead_letters_24h"]) == (None, 0, 0)
 
 
 def refuse_connection() -> Any:

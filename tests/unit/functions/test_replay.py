@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from event_analytics.observability import InvocationLine
+from event_analytics.replay_journal import step_name
 from event_analytics.replay_run import RUNNER_STOPS_SECONDS
 from event_analytics.settings import ReplaySettings, SettingsMissing
 from functions.replay.app import Deps, handle
@@ -67,6 +68,34 @@ def any_job() -> Any:
     from event_analytics.replay_state import read_job
 
     return read_job(ALL_TIME, "any")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"job":{}}'])
+def test_a_replay_whose_state_is_damaged_is_named_and_the_others_go_on(deps: Deps, body: bytes) -> None:
+    handle({**ALL_TIME, "replay_id": "mine", "rate": 2}, deps, InvocationLine(), "r", RUNNER_STOPS_SECONDS + 2)
+    assert isinstance(deps.objects, FakeObjectStore)
+    deps.objects.objects[step_name("damaged", 3)] = body
+    line = InvocationLine()
+
+    answer = handle({"jobs": ["resume_replays"]}, deps, line, "request-2", 840)
+
+    assert [(each["replay_id"], each["status"]) for each in answer["replays"]] == [("mine", "done")]
+    assert [text.split(":")[0] for text in line.fields["unreadable_replays"]] == [step_name("damaged", 3)]
+    assert line.counts["unreadable_objects"] == 1
+
+
+def test_a_filtered_replay_that_lost_ids_waits_and_gets_no_step_each_time(deps: Deps) -> None:
+    job = {**ALL_TIME, "rate": 2, "user_id": "u1"}
+    handle({**job, "replay_id": "damaged"}, deps, InvocationLine(), "r", RUNNER_STOPS_SECONDS + 2)
+    handle({**ALL_TIME, "replay_id": "mine", "rate": 2}, deps, InvocationLine(), "r", RUNNER_STOPS_SECONDS + 2)
+    assert isinstance(deps.objects, FakeObjectStore)
+    deps.objects.objects[step_name("damaged", 0)] = b"{"
+    before = set(deps.objects.objects)
+
+    answer = handle({"jobs": ["resume_replays"]}, deps, InvocationLine(), "request-2", 840)
+
+    assert [each["replay_id"] for each in answer["replays"]] == ["mine"]
+    assert {name for name in deps.objects.objects if "/damaged/" in name} == {n for n in before if "/damaged/" in n}
 
 
 def test_nothing_to_resume_is_an_answer(deps: Deps) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import html
 import importlib
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from event_analytics import settings as function_settings
 from event_analytics.adapters.aws_session import aws_session
 from local_runtime import settings as local_settings
+from tests.plain_sql import read_plain_questions
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTED_SETTINGS = set(
@@ -91,6 +93,13 @@ def test_every_module_of_the_readme_runs(command: str) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_quotes_every_question_as_its_file_has_it_under_its_url() -> None:
+    block = r"<details><summary>[^<]+: <code>(.+?)</code></summary>\n\n```sql\n(.+?)```\n\n</details>\n"
+    quoted = {sql: html.unescape(url) for url, sql in re.findall(block, README, re.DOTALL)}
+
+    assert quoted == {each.sql: each.url for each in read_plain_questions().values()}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

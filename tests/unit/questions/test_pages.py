@@ -1,5 +1,7 @@
 """Pages of events: which keys are looked for where, and where a page is cut."""
 
+import json
+import sys
 from uuid import UUID
 
 import msgspec
@@ -12,6 +14,8 @@ from event_analytics.questions.pages import KEYS_MAX, PAGE_BYTES_MAX
 from event_analytics.questions.question import Asked, Found
 from tests.builders import ACCEPTED_MS
 from tests.unit.questions.asked import PreparedSelect, asked
+
+LAMBDA_BYTES_MAX = 6_291_556  # of an answer, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
 
 def a_key(number: int) -> dict[str, object]:
@@ -96,6 +100,18 @@ def test_a_page_of_large_events_is_cut_by_bytes_and_holds_at_least_one() -> None
     found = find(asked("conversation-events"), PreparedSelect([a_key(1), a_key(2)], [huge, a_row(2)]))
 
     assert [event.id for event in found.rows] == [huge["id"]]
+    assert found.next_cursor is not None
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "я", "語", "⏰"])
+def test_a_page_is_cut_where_lambda_would_not_deliver_it(text: str) -> None:
+    rows = [a_row(number, output=text * (100_000 // len(text.encode()))) for number in range(1, 41)]
+
+    found = find(asked("conversation-events"), PreparedSelect([a_key(number) for number in range(1, 41)], rows))
+
+    body = msgspec.json.encode(found.rows).decode()
+    assert len(json.dumps(body, ensure_ascii=sys.version_info < (3, 12)).encode()) < LAMBDA_BYTES_MAX
+    assert 10 < len(found.rows) < 40
     assert found.next_cursor is not None
 
 

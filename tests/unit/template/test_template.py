@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from event_analytics import settings as function_settings
+from event_analytics.adapters.clickhouse_event_store import HANGING_SECONDS_MAX
+from event_analytics.ports import ANSWER_LIMITS
+from functions.query import app as query
 from functions.report import app as report
 from local_runtime.build import LayerTarget
 from local_runtime.deploy import StackSettings, local_parameters
@@ -21,6 +24,8 @@ WILDCARD_REASONS = {
     "PollFromVpc": "EC2's network interface and describe calls take no resource of ours",
 }
 GATEWAY_SECONDS_MAX = 29
+READS_LOGIN = ("QueryFunction", "ReadClickHouseLogin")
+ANSWER_PARAMETERS = ("AnswerSecondsMax", "AnswerMemoryBytesMax", "AnswerRowsReadMax")
 KAFKA_SECONDS_MAX = 14 * 60
 
 
@@ -67,10 +72,37 @@ def test_a_scheduled_function_runs_every_minute_and_one_at_a_time(name: str) -> 
     assert FUNCTIONS[name]["ReservedConcurrentExecutions"] == 1
 
 
-def test_ingest_has_a_ceiling_where_one_is_set() -> None:
-    assert FUNCTIONS["IngestFunction"]["ReservedConcurrentExecutions"] == {
-        "Fn::If": ["LimitsIngest", {"Ref": "IngestConcurrency"}, {"Ref": "AWS::NoValue"}]
+@pytest.mark.parametrize("name", ["Ingest", "Query"])
+def test_who_serves_callers_has_a_ceiling_where_one_is_set(name: str) -> None:
+    assert FUNCTIONS[f"{name}Function"]["ReservedConcurrentExecutions"] == {
+        "Fn::If": [f"Limits{name}", {"Ref": f"{name}Concurrency"}, {"Ref": "AWS::NoValue"}]
     }
+    assert TEMPLATE["Conditions"][f"Limits{name}"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Concurrency"}, "0"]}]
+    }
+
+
+def test_limits_of_an_answer_are_by_default_those_of_the_code() -> None:
+    by_template = [PARAMETERS[name]["Default"] for name in ANSWER_PARAMETERS]
+    needed = dict.fromkeys(("CLICKHOUSE_URL", "KEYS_SECRET_ID", "ARCHIVE_BUCKET"), "x")
+
+    assert query._limits_of(function_settings.QuerySettings.from_env(needed)) == ANSWER_LIMITS
+    assert tuple(map(int, by_template)) == ANSWER_LIMITS
+    assert PARAMETERS["AnswerSecondsMax"]["MaxValue"] < HANGING_SECONDS_MAX < FUNCTIONS["QueryFunction"]["Timeout"]
+
+
+def test_questions_have_a_login_of_their_own_where_one_is_given() -> None:
+    login = {"Fn::If": ["HasReaderSecret", {"Ref": "ClickHouseReaderSecretId"}, {"Ref": "ClickHouseSecretId"}]}
+    others = {
+        name: each["Environment"]["Variables"].get("CLICKHOUSE_SECRET_ID")
+        for name, each in FUNCTIONS.items()
+        if name != "QueryFunction"
+    }
+
+    assert FUNCTIONS["QueryFunction"]["Environment"]["Variables"]["CLICKHOUSE_SECRET_ID"] == login
+    readable = [each["Resource"] for name, each in statements() if (name, each["Sid"]) == READS_LOGIN]
+    assert readable == [login]
+    assert {str(each) for each in others.values() if each} == {str({"Ref": "ClickHouseSecretId"})}
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -104,12 +136,23 @@ def test_a_function_writes_under_its_own_prefixes_only() -> None:
         ("IngestFunction", "spool/*"),
         # It erases users, so it writes wherever one may be.
         *(("ReportFunction", f"{prefix}/*") for prefix in WITH_USERS),
+        ("ReportFunction", "state/*"),
         ("ReplayFunction", "replays/*"),
         ("LoadFunction", "dead-letters/*"),
         ("AdminFunction", "dead-letters-redriven/*"),
         ("AdminFunction", "erasures/v1/requested/*"),
         ("ArchiveFunction", "raw/*"),
     }
+
+
+def test_query_reads_the_state_and_no_record() -> None:
+    read = {
+        str(statement["Resource"]["Fn::Sub"][0]).rpartition("${Bucket}")[2]
+        for name, statement in statements()
+        if name == "QueryFunction" and "s3:GetObject" in listed(statement["Action"])
+    }
+
+    assert read == {"/state/*"}
 
 
 def test_only_the_one_who_erases_may_remove_versions() -> None:
@@ -158,6 +201,8 @@ def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
         ("ArchivePollersMin", 0),
         ("ChangesPollersMin", 0),
         ("IngestConcurrency", 0),
+        ("QueryConcurrency", 0),
+        ("ClickHouseReaderSecretId", ""),
         ("EventRetentionDays", 0),
         ("ArchiveRetentionDays", 0),
         ("RequestEncodings", "gzip"),

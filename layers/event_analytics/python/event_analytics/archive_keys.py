@@ -12,6 +12,10 @@ from typing import Final, NamedTuple
 
 RAW_PREFIX: Final = "raw/v1/"
 HASH_BYTES: Final = 4
+# Other producers may give a record any time, and Kafka has -1 for none: its object lies in the nearest hour that a name
+# can say (1970 to 9999), and its line keeps the time that it came with.
+NAMED_MS_MIN: Final = 0
+NAMED_MS_MAX: Final = 253_402_300_799_999
 
 _KEY: Final = re.compile(
     r"raw/v1/topic=(?P<topic>[\w.-]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>[01]\d|2[0-3])"
@@ -40,6 +44,11 @@ def key_of(key: ArchiveKey) -> str:
     )
 
 
+def hour_prefix(topic: str, hour: datetime) -> str:
+    """What the names of all objects of a topic and hour begin with; names of earlier hours sort before it."""
+    return f"{RAW_PREFIX}topic={topic}/date={hour:%Y-%m-%d}/hour={hour:%H}/"
+
+
 def parse_key(name: str) -> ArchiveKey | None:
     """What the name says; None for an object that is no archived batch."""
     match = _KEY.fullmatch(name)
@@ -64,6 +73,11 @@ def _hour_in(match: re.Match[str]) -> datetime | None:
         return None
 
 
+def named_ms(timestamp_ms: int) -> int:
+    """The nearest Unix millisecond that a name can say."""
+    return min(max(timestamp_ms, NAMED_MS_MIN), NAMED_MS_MAX)
+
+
 def hour_of(timestamp_ms: int) -> datetime:
-    """UTC start of the hour that holds a Unix millisecond."""
-    return datetime.fromtimestamp(timestamp_ms // 3_600_000 * 3_600, tz=UTC)
+    """UTC start of the hour that holds a Unix millisecond, or of the nearest hour that a name can say."""
+    return datetime.fromtimestamp(named_ms(timestamp_ms) // 3_600_000 * 3_600, tz=UTC)

@@ -14,7 +14,7 @@ from msgspec import UnsetType
 
 from event_analytics.embeddings import pack_embedding
 from event_analytics.errors import Reason, Refused
-from event_analytics.event import NO_JSON
+from event_analytics.event import NO_JSON, AcceptedUs
 from event_analytics.event_fields import ESCAPED_NUL, READERS, check_object, refuse_nul_in, resolve_names
 
 IMMUTABLE_FIELDS: Final = frozenset({"id", "user_id", "conversation_id", "timestamp"})
@@ -55,7 +55,7 @@ class StoredChange(msgspec.Struct):
 
     change_id: UUID
     id: UUID
-    version: int
+    version: AcceptedUs
     is_deleted: int = 0
     fields: list[str] = []
     event_name: str | None = None

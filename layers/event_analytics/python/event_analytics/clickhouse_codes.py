@@ -6,7 +6,8 @@ Decides what a refusal means for a batch of records; `isolation` and the store's
     deployment   permanent, and no record's content can cause it: table, column, right, setting or statement. Every row
                  would be refused, so none of them is at fault: the batch comes again for ever and an alarm is raised.
     content      permanent, and caused by the bytes of a row: bisected, the record becomes a dead letter.
-    unknown      any other code: bisected like content, the dead letter says `needs_classification`.
+    unknown      any other code: bisected like content, the dead letter says `needs_classification`. A server that is
+                 ill may say it of good rows: only one that takes a row which is surely good is believed (`isolation`).
 
 [G] stands in GlassFlow's published lists; [M] was measured: rows that our decoder passes made chDB 26.9 answer it.
 """
@@ -60,7 +61,58 @@ _RETRYABLE: Final = {
     500: "AZURE_BLOB_STORAGE_ERROR",
     749: "TCP_CONNECTION_LIMIT_REACHED",
     762: "HTTP_CONNECTION_LIMIT_REACHED",
+    763: "SESSION_REFUSED",
     1000: "POCO_EXCEPTION",  # [G]
+    # files and the disk below them: full, broken, or out of descriptors. Rows are JSON text in a request: none of them
+    # names a file, and none is read with a checksum or unpacked, so the part is at fault and not what was sent.
+    23: "CANNOT_READ_FROM_ISTREAM",
+    24: "CANNOT_WRITE_TO_OSTREAM",  # ENOSPC, through a stream
+    40: "CHECKSUM_DOESNT_MATCH",  # of a stored block
+    74: "CANNOT_READ_FROM_FILE_DESCRIPTOR",  # EIO
+    75: "CANNOT_WRITE_TO_FILE_DESCRIPTOR",  # ENOSPC, EDQUOT, EIO: what a full disk says in the middle of a part
+    77: "CANNOT_CLOSE_FILE",
+    87: "CANNOT_SEEK_THROUGH_FILE",
+    88: "CANNOT_TRUNCATE_FILE",
+    107: "FILE_DOESNT_EXIST",  # of a part that was moved or lost
+    172: "CANNOT_CREATE_DIRECTORY",  # every insert makes one
+    204: "CANNOT_FSYNC",
+    214: "CANNOT_STATVFS",  # how much is free is not known
+    226: "NO_FILE_IN_DATA_PART",
+    228: "BAD_SIZE_OF_FILE_IN_DATA_PART",
+    231: "TOO_MANY_UNEXPECTED_DATA_PARTS",  # the table waits for a person, or for its replica
+    246: "CORRUPTED_DATA",  # of a part
+    274: "AIO_READ_ERROR",
+    275: "AIO_WRITE_ERROR",
+    294: "CANNOT_WRITE_TO_FILE",
+    400: "CANNOT_STAT",
+    424: "CANNOT_LINK",
+    458: "CANNOT_UNLINK",
+    521: "ATOMIC_RENAME_FAIL",  # how a part becomes visible
+    531: "CANNOT_FSTAT",
+    566: "CANNOT_RMDIR",
+    586: "CANNOT_CREATE_FILE",
+    734: "CANNOT_WRITE_AFTER_BUFFER_CANCELED",  # what follows a write that failed
+    740: "POTENTIALLY_BROKEN_DATA_PART",
+    771: "CACHE_CANNOT_WRITE_TO_CACHE_DISK",
+    1016: "TABLE_SIZE_LIMIT_EXCEEDED",  # until parts expire, or a person raises it
+    # threads, descriptors and timers of the process
+    303: "CANNOT_SELECT",
+    411: "PTHREAD_ERROR",
+    460: "CANNOT_CREATE_TIMER",  # no more signals are to be had
+    461: "CANNOT_SET_TIMER_PERIOD",
+    573: "EPOLL_ERROR",
+    635: "CANNOT_POLL",
+    # the server starts or stops, or others have what it would give us
+    373: "SESSION_IS_LOCKED",
+    695: "ASYNC_LOAD_FAILED",  # the table did not come up
+    696: "ASYNC_LOAD_CANCELED",
+    700: "USER_SESSION_LIMIT_EXCEEDED",
+    722: "ASYNC_LOAD_WAIT_FAILED",
+    776: "RESOURCE_LIMIT_EXCEEDED",
+    777: "MEMORY_RESERVATION_KILLED",
+    778: "MEMORY_RESERVATION_FAILED",
+    1019: "QUERY_SLOT_ACQUISITION_TIMEOUT",
+    1020: "MEMORY_RESERVATION_ACQUISITION_TIMEOUT",
     # replicas, shards and their keeper
     225: "NO_ZOOKEEPER",
     242: "TABLE_IS_READ_ONLY",  # [G] a replica without its keeper
@@ -72,8 +124,14 @@ _RETRYABLE: Final = {
     289: "REPLICA_IS_NOT_IN_QUORUM",  # [G]
     297: "SHARD_HAS_NO_CONNECTIONS",  # [G]
     319: "UNKNOWN_STATUS_OF_INSERT",
+    369: "ALL_REPLICAS_ARE_STALE",
     384: "PART_IS_TEMPORARILY_LOCKED",  # [G]
+    415: "ALL_REPLICAS_LOST",
+    416: "REPLICA_STATUS_CHANGED",
+    519: "NO_REMOTE_SHARD_AVAILABLE",
     529: "NOT_A_LEADER",
+    568: "RAFT_ERROR",
+    574: "DISTRIBUTED_TOO_MANY_PENDING_BYTES",
     733: "TABLE_IS_BEING_RESTARTED",
     999: "KEEPER_EXCEPTION",  # [G]
 }
@@ -139,14 +197,20 @@ _CONTENT: Final = {
     321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",  # [G]
     349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",  # [G]
     376: "CANNOT_PARSE_UUID",
+    395: "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO",  # ours: a fold that makes properties too large
     407: "DECIMAL_OVERFLOW",
     467: "CANNOT_PARSE_BOOL",
     469: "VIOLATED_CONSTRAINT",
     626: "CANNOT_SKIP_UNKNOWN_FIELD",
     632: "UNEXPECTED_DATA_AFTER_PARSED_VALUE",
 }
-# Named, and unknown on purpose: embeddings of three bytes cause it [M], and so does a wrong setting.
-_UNKNOWN: Final = {36: "BAD_ARGUMENTS"}
+# Named, and unknown on purpose: each is said of rows, and of a server that is ill.
+_UNKNOWN: Final = {
+    36: "BAD_ARGUMENTS",  # embeddings of three bytes cause it [M], and so does a wrong setting
+    49: "LOGICAL_ERROR",  # a mistake of ClickHouse's, which one row alone may find
+    1001: "STD_EXCEPTION",  # std::filesystem says so that the disk is full
+    1002: "UNKNOWN_EXCEPTION",
+}
 
 _KINDS: Final = {
     code: kind
@@ -157,6 +221,8 @@ _KINDS: Final = {
     )
     for code in codes
 }
+# Of the retryable ones those that one statement may be the cause of, by its time or memory.
+WEIGHT_CODES: Final = frozenset({159, 160, 241})
 CODE_NAMES: Final = {**_RETRYABLE, **_DEPLOYMENT, **_CONTENT, **_UNKNOWN}
 
 

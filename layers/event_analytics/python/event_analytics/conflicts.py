@@ -99,9 +99,10 @@ def key_of(create: Create) -> Key:
 def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
     """The ids that could stand under another key too, each once: those that do not tell their event's hour.
 
-    An id of version 7 whose time lies in the hour of the timestamp or beside it is looked at only if the batch itself
-    holds it under two keys: looking up each would cost every load what it costs here. The scheduled check of archive
-    against ClickHouse finds the others.
+    An id of version 7 whose time lies in the hour of the timestamp is looked at only if the batch itself holds it under
+    two keys: looking up each would cost every load what it costs here. The scheduled check of archive against
+    ClickHouse finds the others, those of another conversation. One in the hour beside is looked at: a client that sends
+    an id again with the time of the new attempt comes there, and few others do, within moments of a full hour.
     """
     firsts: dict[UUID, Create] = {}
     found: dict[UUID, None] = {}
@@ -114,7 +115,7 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
 
 def _tells_hour(create: Create) -> bool:
     time_ms = timestamp_ms_of(create.id)
-    return time_ms is not None and abs(time_ms // _HOUR_MS - int(create.timestamp.timestamp()) // _HOUR_SECONDS) <= 1
+    return time_ms is not None and time_ms // _HOUR_MS == int(create.timestamp.timestamp()) // _HOUR_SECONDS
 
 
 def decide(rows: Iterable[Mapping[str, Any]], creates: Iterable[Create]) -> Settlement:

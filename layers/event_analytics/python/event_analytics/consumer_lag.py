@@ -1,18 +1,12 @@
 """How many records load and archive have not taken yet, over all topics that they read."""
 
-from typing import NamedTuple
+from typing import Final
 
 from event_analytics.erasure_run import CONSUMERS
+from event_analytics.kept_lag import Lags
 from event_analytics.ports import TopicOffsets
 
-_ARCHIVE_PREFIX = "tallystream-archive"
-
-
-class Lags(NamedTuple):
-    """Records between what each has committed and the ends of its topics."""
-
-    load: int
-    archive: int
+_ARCHIVE_PREFIX: Final = "tallystream-archive"
 
 
 def measure_lag(offsets: TopicOffsets) -> Lags:
@@ -22,9 +16,16 @@ def measure_lag(offsets: TopicOffsets) -> Lags:
         LogUnavailable: the brokers did not say.
     """
     ends = {topic: offsets.ends(topic) for topic in dict.fromkeys(topic for _, topic in CONSUMERS)}
-    waiting = {group: _lag_of(ends[topic], offsets.reached(group, topic)) for group, topic in CONSUMERS}
-    archive = sum(lag for group, lag in waiting.items() if group.startswith(_ARCHIVE_PREFIX))
-    return Lags(sum(waiting.values()) - archive, archive)
+    load = archive = load_taken = 0
+    for group, topic in CONSUMERS:
+        reached = offsets.reached(group, topic)
+        lag = _lag_of(ends[topic], reached)
+        if group.startswith(_ARCHIVE_PREFIX):
+            archive += lag
+        else:
+            load += lag
+            load_taken += sum(reached.values())
+    return Lags(load, archive, load_taken)
 
 
 def _lag_of(ends: dict[int, int], reached: dict[int, int]) -> int:

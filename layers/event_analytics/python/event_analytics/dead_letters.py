@@ -3,6 +3,9 @@
 `dead-letters/v1/topic=T/partition=PPP/epoch=E/<offset>-<hash8>.json`: equal records have equal names. A redriven letter
 has the same name under `dead-letters-redriven/v1/`.
 
+`dead-letters/by-hour/v1/date=YYYY-MM-DD/hour=HH/topic=T/...`: an empty object beside each letter, under the hour in
+which it was given up. A letter's own name says nothing of time: without, those of a day are found by listing all only.
+
 Two copies, and a batch is acknowledged only after both: the object in S3 is the durable one, complete and written
 first; the record on the topic `dead-letters` is for consumers and comes at least once. Either missing fails the batch.
 """
@@ -10,6 +13,7 @@ first; the record on the topic `dead-letters` is for consumers and comes at leas
 import base64
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -19,9 +23,11 @@ from event_analytics.errors import LogUnavailable
 from event_analytics.kafka_batch import KafkaRecord, digest_of
 from event_analytics.ports import EventLog, ObjectStore
 from event_analytics.routing import DEAD_LETTERS_TOPIC, Record
+from event_analytics.windows import TIME_MAX, TIME_MIN
 
 DEAD_LETTERS_PREFIX: Final = "dead-letters/v1/"
 REDRIVEN_PREFIX: Final = "dead-letters-redriven/v1/"
+LETTER_HOURS_PREFIX: Final = "dead-letters/by-hour/v1/"
 REASON_UNDECODABLE: Final = "record_undecodable"  # our decoder refuses it
 REASON_STORE_REJECTED: Final = "store_rejected"  # ClickHouse does; error_code says why
 REASON_FOLD_REJECTED: Final = "fold_rejected"  # ClickHouse has the change, and cannot make its event's row with it
@@ -171,6 +177,17 @@ def parse_letter_name(name: str) -> LetterName | None:
     )
 
 
+def hour_prefix(hour: datetime) -> str:
+    """What the names of all entries of an hour begin with, and those of later hours come after. `hour`: in UTC."""
+    return f"{LETTER_HOURS_PREFIX}date={hour:%Y-%m-%d}/hour={hour:%H}/"
+
+
+def hour_entry(name: str, dead_ms: int) -> str:
+    """Name of the entry of the letter `name` that was given up at `dead_ms`; any number is taken for some hour."""
+    seconds = min(max(dead_ms / 1_000, TIME_MIN.timestamp()), TIME_MAX.timestamp())
+    return hour_prefix(datetime.fromtimestamp(seconds, UTC)) + name.removeprefix(DEAD_LETTERS_PREFIX)
+
+
 def read_letter(body: bytes) -> LetterBody:
     """The letter inside an object or a record of the topic.
 
@@ -188,7 +205,7 @@ class DeadLetterWriter:
         self._log = log
 
     def write(self, dead: Sequence[DeadRecord], epoch: str, dead_ms: int) -> None:
-        """Keep them. `dead_ms`: now, Unix milliseconds. Writing the same again adds no object, but another copy.
+        """Keep them. `dead_ms`: now, Unix milliseconds. Writing the same again adds no letter, but another copy.
 
         Raises:
             LogUnavailable: the topic has not acknowledged every copy: the batch must come again. So must it after any
@@ -199,6 +216,7 @@ class DeadLetterWriter:
         letters = [dead_letter_of(one, epoch, dead_ms) for one in dead]
         for letter in letters:
             self._objects.put_new(letter.name, letter.body)
+            self._objects.put_new(hour_entry(letter.name, dead_ms), b"")
         missing = self._log.append([letter.copy for letter in letters]).count(False)
         if missing:
             raise LogUnavailable(f"{missing} of {len(letters)} dead letters are not acknowledged by the topic")

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from event_analytics.change import is_change
+from event_analytics.event import AcceptedUs
 from event_analytics.integrity import CHANGE_VERSION_MARGIN_US
 
 _HASHES_KEPT: Final = 65_536  # users come back within seconds, and a hash costs 2 us
@@ -58,13 +59,13 @@ class Carried(Protocol):
 
 class _Create(msgspec.Struct):
     id: UUID
-    accepted_us: int
+    accepted_us: AcceptedUs
     user_id: str | None = None
 
 
 class _Change(msgspec.Struct):
     id: UUID
-    version: int
+    version: AcceptedUs
 
 
 _create_decoder = msgspec.json.Decoder(_Create)

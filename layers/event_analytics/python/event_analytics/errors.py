@@ -6,6 +6,7 @@
     └── Unavailable             a part behind us does not answer: the same request may succeed later
         ├── LogUnavailable          Kafka did not acknowledge in time
         └── StoreUnavailable        ClickHouse did not answer
+            ├── StoreOverburdened       it had not the time or memory for one statement; a smaller one may pass
             └── StoreMisconfigured      it will not, until a person has mended table, rights or statement
 
 `Reason` is the closed set of names that appear in answers, logs and metrics; `docs/errors.md` explains each one.
@@ -165,6 +166,14 @@ class StoreUnavailable(Unavailable):
     """ClickHouse did not answer or refused for a reason that passes."""
 
     reason = Reason.STORE_UNAVAILABLE
+
+
+class StoreOverburdened(StoreUnavailable):
+    """ClickHouse had no time or memory for a statement: for what it asks, or for what else runs. `code`: its own."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class StoreMisconfigured(StoreUnavailable):

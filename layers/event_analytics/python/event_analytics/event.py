@@ -4,7 +4,7 @@ The encoded form is one line of JSON. It is the Kafka record value, the line in 
 reads, so that an event is encoded once. `schema/event.v1.json` is the same contract for people and other languages.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -16,11 +16,17 @@ JSON_DEPTH_MAX: Final = 20  # nested deeper, a payload is a program's mistake; C
 JSON_KEYS_MAX: Final = 1_000  # keys in all levels of one object; ClickHouse's JSON type keeps 1,024 paths
 TIMESTAMP_MS_MIN: Final = 946_684_800_000  # 2000-01-01T00:00:00Z: before it, a clock was never set
 TIMESTAMP_AHEAD_MS_MAX: Final = 86_400_000  # one day: clocks in wrong time zones pass, absurd partitions do not
+# Other producers may send any time. Hours are kept as ClickHouse's DateTime, 32 bits from 1970 on, and end with the
+# last whole one; the row of an event outside would wrap around to another hour.
+HELD_TIME_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+HELD_TIME_END: Final = datetime(2106, 2, 7, 6, tzinfo=UTC)
+ACCEPTED_US_END: Final = 2**51  # in 2041: from there on a fold's version, 4096 times as much, is that of a hidden row
 
 NO_JSON: Final = msgspec.Raw(b"")
 
 TextKey = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_KEY_LENGTH_MAX)]
 LatencyMs = Annotated[float, msgspec.Meta(ge=0)]
+AcceptedUs = Annotated[int, msgspec.Meta(ge=0, lt=ACCEPTED_US_END)]
 
 
 class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -54,7 +60,7 @@ class StoredEvent(msgspec.Struct, gc=False):
     id: UUID
     event_name: str
     timestamp: datetime
-    accepted_us: int
+    accepted_us: AcceptedUs
     user_id: str = ""
     conversation_id: str = ""
     error: str | None = None
@@ -88,6 +94,11 @@ def decode_stored_event(value: bytes) -> StoredEvent:
     """The event inside a Kafka record value.
 
     Raises:
-        msgspec.MsgspecError, UnicodeDecodeError: the bytes are no encoded event; decoding them again gives the same.
+        msgspec.MsgspecError, ValueError: the bytes are no encoded event, or one of a time that no row can hold;
+            decoding them again gives the same.
     """
-    return _stored_decoder.decode(value)
+    event = _stored_decoder.decode(value)
+    instant = event.timestamp if event.timestamp.tzinfo else event.timestamp.replace(tzinfo=UTC)
+    if not HELD_TIME_START <= instant < HELD_TIME_END:
+        raise ValueError(f"no row can hold the timestamp {event.timestamp.isoformat()}")
+    return event

@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from event_analytics.fold_weight import FOLD_SETTINGS, MERGED_PROPERTIES_SQL
 from event_analytics.id_lists import IDS_MAX, IDS_SQL, pack_ids, rows_of
 from event_analytics.identifiers import timestamp_ms_of
+from event_analytics.log_version import LOG_VERSION_SQL, VERSIONS_PER_MICROSECOND
 
 FOLD_IDS_MAX: Final = IDS_MAX  # 20,000 read 9 MB of the id index at 113 million rows
 # From here on versions are those of hidden rows (`conflicts`): an id sent under several keys shows one of them.
@@ -29,8 +31,6 @@ _INDEX_GRANULE_ROWS: Final = 256
 _SCALAR_FIELDS: Final = ("event_name", "error", "latency_ms", "input", "output", "conversation_metadata")
 _VECTOR_FIELDS: Final = ("input_embeddings", "output_embeddings")
 
-# 4096 times the newest version leaves room for the number of changes: more changes, greater version.
-_LOG_VERSION: Final = "max(log.version) * 4096 + least(uniqExact(log.version, log.change_id), 4095)"
 _WITHIN: Final = "timestamp >= {from:DateTime64(3, 'UTC')} AND timestamp < {to:DateTime64(3, 'UTC')}"
 _CURRENT_ROWS: Final = f"""
     SELECT * FROM events
@@ -61,7 +61,7 @@ def _folded_log(fields: Sequence[str], changes: str = "") -> str:
         for field in fields
     )
     return f"""
-    SELECT id, {_LOG_VERSION} AS log_version, max(log.is_deleted) AS log_deleted,
+    SELECT id, {LOG_VERSION_SQL} AS log_version, max(log.is_deleted) AS log_deleted,
         {last_values},
         arrayMap(x -> x.3, arraySort(groupUniqArrayIf((log.version, log.change_id, patch), patch != ''))) AS patches
     FROM event_changes AS log
@@ -80,9 +80,7 @@ SELECT row.id, row.user_id, row.conversation_id, row.timestamp, row.accepted_us,
     if(has_input, new_input, row.input),
     if(has_output, new_output, row.output),
     if(has_conversation_metadata, new_conversation_metadata, row.conversation_metadata),
-    if(empty(patches), row.properties,
-        arrayFold((merged, patch) -> if(patch = 'null', '{{}}', jsonMergePatch(merged, patch)),
-            patches, if(row.properties = '', '{{}}', row.properties))),
+    if(empty(patches), row.properties, {MERGED_PROPERTIES_SQL}),
     log_version, greatest(log_deleted, row.is_deleted)
 FROM ({_CURRENT_ROWS}) AS row
 INNER JOIN ({_folded_log(_SCALAR_FIELDS, changes)}) AS folded ON row.id = folded.id
@@ -103,7 +101,8 @@ SELECT count() FROM ({_folded_rows(f"AND change_id IN {rows_of('changes')}")}) W
 
 _PLAN: Final = f"""
 SELECT min(is_deleted) AS are_all_deleted, if(are_all_deleted, [], groupArrayIf(id, is_deleted = 1)) AS deleted,
-    groupArrayIf(id, is_deleted = 0 AND has_vectors) AS embedded, min(newest) * 4096 AS version_min,
+    groupArrayIf(id, is_deleted = 0 AND has_vectors) AS embedded,
+    min(newest) * {VERSIONS_PER_MICROSECOND} AS version_min,
     (SELECT count() FROM event_embeddings) > 0 AS has_embeddings
 FROM
 (
@@ -138,7 +137,7 @@ SELECT row.id, {", ".join(f"row.{name}" for name in columns.split(", "))}, folde
 FROM ({current_rows}) AS row
 INNER JOIN
 (
-    SELECT id, {_LOG_VERSION} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
+    SELECT id, {LOG_VERSION_SQL} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
 ) AS folded ON row.id = folded.id
 WHERE folded.log_version > row.version
 """  # noqa: S608 - constants of ours
@@ -153,7 +152,7 @@ INSERT INTO pending_changes (id, change_id, is_folded)
 SELECT folded.id, arrayJoin(folded.changes), 1
 FROM
 (
-    SELECT id, {_LOG_VERSION} AS log_version, groupUniqArray(log.change_id) AS changes
+    SELECT id, {LOG_VERSION_SQL} AS log_version, groupUniqArray(log.change_id) AS changes
     FROM event_changes AS log
     WHERE id IN {IDS_SQL}
     GROUP BY id
@@ -173,7 +172,7 @@ SELECT groupUniqArrayArray(current.hours) AS hours,
     groupArrayIf(id, current.row_version < folded.log_version) AS unfolded
 FROM
 (
-    SELECT id, {_LOG_VERSION} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
+    SELECT id, {LOG_VERSION_SQL} AS log_version FROM event_changes AS log WHERE id IN {IDS_SQL} GROUP BY id
 ) AS folded
 LEFT JOIN
 (
@@ -260,7 +259,8 @@ def compile_folds(plan: FoldPlan, where: TimeRange) -> list[Statement]:
         (_BURY_EVENTS, plan.deleted),
         (_FOLD_EVENTS, plan.kept),
     )
-    return [_within(sql, ids, where) for sql, ids in steps if ids]
+    statements = [_within(sql, ids, where) for sql, ids in steps if ids]
+    return [Statement(f"{sql}, {FOLD_SETTINGS}", parameters) for sql, parameters in statements]
 
 
 def compile_trial(identifier: UUID, change_ids: Sequence[UUID]) -> Statement:
@@ -283,11 +283,14 @@ def compile_marks(ids: Sequence[UUID], where: TimeRange) -> Statement:
     return _within(_MARK_FOLDED, ids, where)
 
 
+def index_settings(ids: int) -> str:
+    """SETTINGS of a statement that looks so many ids up in `events`."""
+    return f"SETTINGS min_table_rows_to_use_projection_index = {ids * _INDEX_GRANULE_ROWS}, {_ANY_ROWS_OF_INDEX}"
+
+
 def _within(sql: str, ids: Sequence[UUID], where: TimeRange) -> Statement:
-    by_index_from = len(ids) * _INDEX_GRANULE_ROWS
-    settings = f"SETTINGS min_table_rows_to_use_projection_index = {by_index_from}, {_ANY_ROWS_OF_INDEX}"
     times = {"from": _clickhouse_time(where.start), "to": _clickhouse_time(where.end)}
-    return Statement(f"{sql}{settings}", {**pack_ids(ids), **times})
+    return Statement(f"{sql}{index_settings(len(ids))}", {**pack_ids(ids), **times})
 
 
 def _clickhouse_time(instant: datetime) -> str:

@@ -6,11 +6,12 @@ pass folds it. Until the notes are made nothing is acknowledged: a batch that di
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from event_analytics.errors import StoreRejected, StoreUnavailable
+from event_analytics.clickhouse_codes import name_of_code
+from event_analytics.errors import StoreOverburdened, StoreRejected, StoreUnavailable
 from event_analytics.fold import (
     ALL_TIME,
     FOLD_IDS_MAX,
@@ -24,14 +25,19 @@ from event_analytics.fold import (
     hint_of,
     plan_of,
 )
+from event_analytics.fold_weight import WORK_BYTES_MIN, compile_work, work_of
 from event_analytics.hour_marks import mark_hours
 from event_analytics.identifiers import timestamp_ms_of
 from event_analytics.isolation import isolate
-from event_analytics.pending_notes import compile_notes, compile_page
+from event_analytics.pending_notes import NotedPage, compile_notes, compile_pages, compile_ready
 from event_analytics.ports import EventStore
 
-PENDING_SECONDS_MAX: Final = 30 * 86_400  # a change whose event has not come by then belongs to no event
+_NOTED_IDS_AT_ONCE: Final = 100_000  # of one look for rows: 0.3 s among a million events, two cores
 _SMALLEST_ID: Final = UUID(int=0)
+_MINUTE_SECONDS: Final = 60
+# Each minute begins so far, of all pages, behind where the last one did: no multiple of it comes back to a place that
+# was begun at before, so that wherever a pass has to stop, others soon begin there.
+_GOLDEN_RATIO: Final = 0.6180339887
 _ID_OF_NO_EVENT: Final = UUID("0f9d1e5c-6a0b-4c61-9f0e-6d0a4f1c2b37")  # random: to see whether folds work at all
 
 RefusedFold = tuple[UUID, StoreRejected]
@@ -49,11 +55,10 @@ class FoldOutcome(NamedTuple):
 
 
 class PassReport(NamedTuple):
-    """What one pass over the pending ids did. `expired`: ids whose changes wait for an event for over 30 days."""
+    """What one pass over the pending ids did. `looked_at`: ids, most of which have no event yet."""
 
     looked_at: int
     folded: int
-    expired: list[UUID]
     refused: list[RefusedFold]
 
 
@@ -90,33 +95,39 @@ def fold_once(store: EventStore, ids: Sequence[UUID]) -> FoldOutcome:
 
 
 def fold_pending(store: EventStore, now_s: float, may_go_on: Callable[[], bool]) -> PassReport:
-    """Fold whatever is pending, page by page, as long as `may_go_on`; the rest waits. `now_s`: Unix seconds."""
-    report = PassReport(0, 0, [], [])
-    oldest_allowed = now_s - PENDING_SECONDS_MAX
-    for page in _pages_of(store):
-        outcome = fold_once(store, list(page))
-        folded = set(page) - set(outcome.unfolded)
-        if folded:
-            _run(store, [compile_marks(list(folded), ALL_TIME)])
-        waiting = set(outcome.unfolded) - {identifier for identifier, _ in outcome.refused}
-        report.expired.extend(identifier for identifier in waiting if page[identifier] < oldest_allowed)
-        report.refused.extend(outcome.refused)
-        report = report._replace(looked_at=report.looked_at + len(page), folded=report.folded + len(folded))
+    """Fold what is pending and has its event by now, as long as `may_go_on`; the rest waits. `now_s`: Unix seconds."""
+    report = PassReport(0, 0, [])
+    for page in _pages_of(store, now_s):
+        ready = compile_ready(page)
+        ids = [UUID(row["id"]) for row in store.select(ready.sql, ready.parameters)]
+        report = report._replace(looked_at=report.looked_at + page.ids)
+        for start in range(0, len(ids), FOLD_IDS_MAX):
+            report = _fold_noted(store, ids[start : start + FOLD_IDS_MAX], report)
+            if not may_go_on():
+                return report
         if not may_go_on():
-            break
+            return report
     return report
 
 
-def _pages_of(store: EventStore) -> Iterator[dict[UUID, int]]:
-    """Pending ids, page by page, each with the Unix second since which it waits."""
-    after = _SMALLEST_ID
-    while True:
-        statement = compile_page(after, FOLD_IDS_MAX)
-        page = {UUID(row["id"]): int(row["waiting_since"]) for row in store.select(statement.sql, statement.parameters)}
-        if not page:
-            return
-        yield page
-        after = list(page)[-1]
+def _fold_noted(store: EventStore, ids: Sequence[UUID], report: PassReport) -> PassReport:
+    """Fold ids, mark what is folded; the report with what it adds."""
+    outcome = fold_once(store, ids)
+    unfolded = set(outcome.unfolded)
+    folded = [identifier for identifier in ids if identifier not in unfolded]
+    if folded:
+        _run(store, [compile_marks(folded, ALL_TIME)])
+    return report._replace(folded=report.folded + len(folded), refused=report.refused + outcome.refused)
+
+
+def _pages_of(store: EventStore, now_s: float) -> list[NotedPage]:
+    """All pages of the ids that wait, each once, beginning elsewhere in every minute."""
+    asked = compile_pages(_NOTED_IDS_AT_ONCE)
+    pages: list[NotedPage] = []
+    for row in store.select(asked.sql, asked.parameters):
+        pages.append(NotedPage(pages[-1].last if pages else _SMALLEST_ID, UUID(row["last"]), int(row["ids"])))
+    first = int(now_s // _MINUTE_SECONDS * _GOLDEN_RATIO % 1 * len(pages))
+    return pages[first:] + pages[:first]
 
 
 def _fold_within(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> FoldOutcome:
@@ -140,6 +151,8 @@ def _fold_isolated(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> 
             plan = plan_of(store.select(asked.sql, asked.parameters), part)
             version_mins.append(plan.version_min)
             _run(store, compile_folds(plan, where))
+        except StoreOverburdened as error:
+            raise _rejection_of(store, part, error) from error
         except StoreRejected as error:
             if not (error.is_known or is_well):
                 _check_that_folds_run(store)
@@ -148,6 +161,22 @@ def _fold_isolated(store: EventStore, ids: Sequence[UUID], where: TimeRange) -> 
 
     refused = isolate(ids, fold, math.inf)
     return refused, min(version_mins, default=0)
+
+
+def _rejection_of(store: EventStore, part: Sequence[UUID], error: StoreOverburdened) -> StoreRejected:
+    """The refusal by which ids that are too heavy together are halved, and one that is too heavy alone is given up.
+
+    Raises:
+        StoreOverburdened: an id alone is light, so the store is at fault.
+    """
+    detail = f"too heavy for one statement: {error}"
+    if len(part) == 1:
+        asked, parameters = compile_work(part[0])
+        work_bytes = sum(work_of(row) for row in store.select(asked, parameters))
+        if work_bytes < WORK_BYTES_MIN:
+            raise error
+        detail = f"up to {work_bytes:,} bytes of JSON to merge: {error}"
+    return StoreRejected(error.code, name_of_code(error.code), detail, is_known=True)
 
 
 def _check_that_folds_run(store: EventStore) -> None:

@@ -18,23 +18,24 @@ from event_analytics.change_log import (
     compile_rows,
     record_of_row,
 )
+from event_analytics.clickhouse_codes import WEIGHT_CODES
 from event_analytics.dead_letters import REASON_FOLD_REJECTED, REASON_NO_SUCH_EVENT, DeadLetterWriter, DeadRecord
 from event_analytics.errors import StoreRejected
 from event_analytics.fold import compile_trial
-from event_analytics.folding import PENDING_SECONDS_MAX, RefusedFold, fold_once
+from event_analytics.folding import RefusedFold, fold_once
 from event_analytics.id_lists import IDS_MAX
 from event_analytics.isolation import isolate
 from event_analytics.kafka_batch import KafkaRecord
+from event_analytics.pending_notes import compile_expired_ids
 from event_analytics.ports import EventStore
 
+PENDING_SECONDS_MAX: Final = 30 * 86_400  # a change whose event has not come by then belongs to no event
 CHANGES_IN_HAND_MAX: Final = 50  # a change has up to 0.9 MB, and its letter is base64 beside it
 _IDS_AT_ONCE: Final = 500  # whose notes or changes one statement takes away
 
 
-def give_up_expired(
-    store: EventStore, letters: DeadLetterWriter, ids: Sequence[UUID], now_s: float, may_go_on: Callable[[], bool]
-) -> int:
-    """Make letters of the changes of ids that have waited too long for their event; returns how many.
+def give_up_expired(store: EventStore, letters: DeadLetterWriter, now_s: float, may_go_on: Callable[[], bool]) -> int:
+    """Make letters of changes that have waited too long for their event, the oldest first; returns how many.
 
     The changes stay in the log: a later change of the same id, or the letter sent again, folds them if the event came
     after all. `now_s`: Unix seconds. At least some ids are done, the others wait where `may_go_on` says so.
@@ -43,6 +44,8 @@ def give_up_expired(
         StoreUnavailable, LogUnavailable: some of it may have happened; all of it may happen again.
     """
     before_s = int(now_s) - PENDING_SECONDS_MAX
+    asked = compile_expired_ids(before_s, IDS_MAX)
+    ids = [UUID(row["id"]) for row in store.select(asked.sql, asked.parameters)]
     written = 0
     for start in range(0, len(ids), _IDS_AT_ONCE):
         if start and not may_go_on():
@@ -113,6 +116,8 @@ def _refused_of(
     store: EventStore, identifier: UUID, change_ids: Sequence[UUID], error: StoreRejected
 ) -> list[tuple[UUID, StoreRejected]]:
     """The changes of an id that cannot be folded even alone; all of them where only their sum cannot."""
+    if error.code in WEIGHT_CODES:
+        return [(change_id, error) for change_id in change_ids]
 
     def fold(part: Sequence[UUID]) -> None:
         trial = compile_trial(identifier, part)

@@ -49,7 +49,7 @@ def item_of_event(raw: bytes, index: int, acceptance: Acceptance) -> Item:
         event = accept_event(raw, index, acceptance)
     except Refused as refused:
         return Item(None, None, refused)
-    return _item_of_accepted(event, acceptance)
+    return _item_of_accepted(event, index, acceptance)
 
 
 def item_of_decoded_event(event: Event, index: int, acceptance: Acceptance) -> Item:
@@ -58,11 +58,13 @@ def item_of_decoded_event(event: Event, index: int, acceptance: Acceptance) -> I
         accepted = complete_event(event, index, acceptance)
     except Refused as refused:
         return Item(None, None, refused)
-    return _item_of_accepted(accepted, acceptance)
+    return _item_of_accepted(accepted, index, acceptance)
 
 
-def _item_of_accepted(event: Event, acceptance: Acceptance) -> Item:
-    return _item_of(text_of(cast("UUID", event.id)), route_event(event, acceptance.accepted_us))
+def _item_of_accepted(event: Event, index: int, acceptance: Acceptance) -> Item:
+    # Those of one request keep their order, as changes do (`operations`): of one id under two users, who lie in two
+    # partitions, the first accepted is the first sent, however they are loaded or replayed.
+    return _item_of(text_of(cast("UUID", event.id)), route_event(event, acceptance.accepted_us + index))
 
 
 def item_of_change(change: Change, acceptance: Acceptance) -> Item:

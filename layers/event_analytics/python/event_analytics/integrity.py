@@ -236,7 +236,9 @@ def judge(creates: Sequence[ArchivedCreate], rows: Sequence[StoredRow]) -> tuple
     )
     live = [row for row in rows if not row.is_deleted]
     has_other_key = len({create.fields for create in creates} | {row.fields for row in rows}) > 1
-    if len(live) > 1:
+    # A delete reaches all keys of an id, and stays: a row that counts beside a deleted one came after it.
+    is_deleted = any(row.is_deleted and not row.is_hidden_by_conflict for row in rows)
+    if len(live) > 1 or (live and is_deleted):
         return Kind.CONFLICTING, has_other_key
     if live:
         (row,) = live
@@ -244,7 +246,6 @@ def judge(creates: Sequence[ArchivedCreate], rows: Sequence[StoredRow]) -> tuple
         ties = {create.fields for create in creates if create.accepted_us == first.accepted_us}
         return (None if is_earlier or row.fields in ties else Kind.CONFLICTING), has_other_key
     # Nothing counts: right only if a change deleted the id. Rows that a conflict hides leave one that it does not.
-    is_deleted = any(row.is_deleted and not row.is_hidden_by_conflict for row in rows)
     return (None if is_deleted else Kind.MISSING), has_other_key
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from event_analytics.dead_letters import DEAD_LETTERS_PREFIX, LetterBody, parse_letter_name, read_letter
+from event_analytics.dead_letters import DEAD_LETTERS_PREFIX, LetterBody, parse_letter_name
 from event_analytics.errors import Reason, Refused
 from event_analytics.ports import ObjectStore
 from event_analytics.questions.parameters import read_limit, refuse_unknown
-from event_analytics.redrive import RedriveStep, Selection, is_selected
+from event_analytics.redrive import RedriveStep, Selection, is_selected, letter_in
 from event_analytics.windows import format_instant
 
 LETTERS_READ_MAX: Final = 200  # of one listing: 200 reads of S3 take 5 s of the function's 28
@@ -44,10 +44,14 @@ class RedriveOrder(NamedTuple):
 
 
 class LetterPage(NamedTuple):
-    """Letters by name. `next_after`: name to go on after; None where all have been looked at."""
+    """Letters by name. `next_after`: name to go on after; None where all have been looked at.
+
+    `unreadable`: names of objects that are no letters though they are named so; they stay where they are.
+    """
 
     letters: list[tuple[str, LetterBody]]
     next_after: str | None
+    unreadable: list[str]
 
 
 class _RedriveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -120,35 +124,32 @@ def read_redrive(body: bytes) -> RedriveOrder:
 
 
 def read_page(objects: ObjectStore, listing: Listing) -> LetterPage:
-    """The letters that a listing asks for, among the next it may read: it may hold none and yet go on.
-
-    Raises:
-        msgspec.MsgspecError: an object under a letter's name is none.
-    """
+    """The letters that a listing asks for, among the next it may read: it may hold none and yet go on."""
     found: list[tuple[str, LetterBody]] = []
+    unreadable: list[str] = []
     after = listing.after
     letters_read = 0
     for entry in objects.list(DEAD_LETTERS_PREFIX, listing.after):
         if len(found) == listing.limit or letters_read == listing.read_max:
-            return LetterPage(found, after)
+            return LetterPage(found, after, unreadable)
         after = entry.name
         body = objects.get(entry.name) if parse_letter_name(entry.name) else None
         if body is not None:
             letters_read += 1
-            letter = read_letter(body)
-            if is_selected(letter, listing.selection):
+            letter = letter_in(body)
+            if letter is None:
+                unreadable.append(entry.name)
+            elif is_selected(letter, listing.selection):
                 found.append((entry.name, letter))
-    return LetterPage(found, None)
+    return LetterPage(found, None, unreadable)
 
 
 def read_named(objects: ObjectStore, names: Iterable[str]) -> LetterPage:
-    """The letters of these names, without those that are not there.
-
-    Raises:
-        msgspec.MsgspecError: as `read_page`.
-    """
-    bodies = ((name, objects.get(name)) for name in names)
-    return LetterPage([(name, read_letter(body)) for name, body in bodies if body is not None], None)
+    """The letters of these names, without those that are not there."""
+    bodies = {name: body for name in names if (body := objects.get(name)) is not None}
+    letters = {name: letter_in(body) for name, body in bodies.items()}
+    found = [(name, letter) for name, letter in letters.items() if letter is not None]
+    return LetterPage(found, None, [name for name, letter in letters.items() if letter is None])
 
 
 def write_letter_cursor(after: str | None) -> str | None:

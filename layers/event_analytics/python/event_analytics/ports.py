@@ -46,6 +46,17 @@ class DurableLog(Protocol):
 ASK_SECONDS_MAX: Final = 20.0  # of the store for one answer; the gateway gives up at 29 s
 
 
+class AnswerLimits(NamedTuple):
+    """What one answer may cost the store before it is refused; bytes and rows are of each statement of it."""
+
+    seconds: float = ASK_SECONDS_MAX
+    memory_bytes: int = 4_000_000_000  # a quarter of a server of 16 GB
+    rows_read: int = 2_000_000_000  # 20 s of eight cores; refused before it is read
+
+
+ANSWER_LIMITS: Final = AnswerLimits()
+
+
 class Reading(NamedTuple):
     """Rows of a question by column name, and what the store did for them. `elapsed_ms`: its own time."""
 
@@ -133,7 +144,10 @@ class FormerVersion(NamedTuple):
 
 
 class ErasableStore(ObjectStore, Protocol):
-    """S3 for the one who takes erased records out of objects. Nobody else replaces an object or looks at its past."""
+    """S3 for the one who takes erased records out of objects, and keeps the newest state in some.
+
+    Nobody else replaces an object or looks at its past.
+    """
 
     def rewrite(self, name: str, edit: Callable[[bytes], bytes]) -> bool:
         """Return once the object is what `edit` makes of its body; False if there is none of that name.

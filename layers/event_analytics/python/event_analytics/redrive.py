@@ -4,13 +4,16 @@ They go to `events-replay`, whichever topic they came from: that lane carries ev
 not archived a second time. Redriving twice is harmless: an event counts by its id, a change by its change_id.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from event_analytics.dead_letters import (
     DEAD_LETTERS_PREFIX,
     LetterBody,
     LetterName,
+    hour_entry,
     letter_name,
     parse_letter_name,
     read_letter,
@@ -32,12 +35,14 @@ class Selection(NamedTuple):
 class RedriveStep(NamedTuple):
     """One letter: the record to append, and where to move the letter once it is acknowledged.
 
-    `record` is None where there is nothing to append: the original had no value.
+    `record` is None where there is nothing to append: the original had no value. `entry`: the letter's among those of
+    its hour, which goes.
     """
 
     letter: str
     record: Record | None
     moved_to: str
+    entry: str
 
 
 def names_in_order(names: Iterable[str], selection: Selection) -> list[str]:
@@ -62,7 +67,7 @@ def plan_redrive(name: str, letter: LetterBody) -> RedriveStep:
     record = None
     if value is not None:
         record = Record(EVENTS_REPLAY_TOPIC, letter.key or b"", value, letter.timestamp_ms)
-    return RedriveStep(name, record, redriven_name(name))
+    return RedriveStep(name, record, redriven_name(name), hour_entry(name, letter.dead_ms))
 
 
 def redriven_name(name: str) -> str:
@@ -77,17 +82,34 @@ def redriven_name(name: str) -> str:
     return letter_name(LetterName(*parsed[:-1], is_redriven=True))
 
 
-def select_letters(objects: ObjectStore, selection: Selection) -> Iterator[tuple[str, LetterBody]]:
+def letter_in(body: bytes) -> LetterBody | None:
+    """The letter inside an object; None for one that somebody else put under a letter's name, or that is damaged."""
+    try:
+        letter = read_letter(body)
+        _ = letter.key, letter.value  # their base64 is decoded here
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return letter
+
+
+def _leave(_name: str) -> None:
+    """Nobody wants to know."""
+
+
+def select_letters(
+    objects: ObjectStore, selection: Selection, note_unreadable: Callable[[str], None] = _leave
+) -> Iterator[tuple[str, LetterBody]]:
     """Names and letters in the order of their origins. All names are in memory, one letter is.
 
-    Raises:
-        msgspec.MsgspecError: an object under a letter's name is none.
+    `note_unreadable`: gets the name of each object that is no letter, which stays where it is.
     """
     for name in names_in_order((entry.name for entry in objects.list(DEAD_LETTERS_PREFIX)), selection):
         body = objects.get(name)
         if body is not None:  # else somebody redrove it meanwhile
-            letter = read_letter(body)
-            if is_selected(letter, selection):
+            letter = letter_in(body)
+            if letter is None:
+                note_unreadable(name)
+            elif is_selected(letter, selection):
                 yield name, letter
 
 
@@ -109,4 +131,5 @@ def redrive(objects: ObjectStore, log: EventLog, steps: Sequence[RedriveStep]) -
         if body is not None:
             objects.put_new(step.moved_to, body)
             objects.delete(step.letter)
+            objects.delete(step.entry)
     return done

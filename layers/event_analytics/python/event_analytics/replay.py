@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from event_analytics.archive_keys import RAW_PREFIX, ArchiveKey, hour_of, parse_key
+from event_analytics.archive_keys import RAW_PREFIX, ArchiveKey, hour_of, named_ms, parse_key
 from event_analytics.errors import Reason, Refused
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.ports import ObjectEntry
@@ -47,7 +47,8 @@ class Pass(NamedTuple):
 
     def has(self, timestamp_ms: int) -> bool:
         """Whether a record accepted then belongs to it."""
-        return self.start_ms <= timestamp_ms and (self.end_ms is None or timestamp_ms < self.end_ms)
+        instant_ms = named_ms(timestamp_ms)
+        return self.start_ms <= instant_ms and (self.end_ms is None or instant_ms < self.end_ms)
 
     def is_past(self, hour: datetime) -> bool:
         """Whether nothing accepted in this hour or later belongs to it."""

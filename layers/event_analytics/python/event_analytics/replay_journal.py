@@ -9,9 +9,11 @@ when it has run out.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
+
+import msgspec
 
 from event_analytics.errors import Reason, Refused
 from event_analytics.ports import ObjectStore
@@ -27,6 +29,10 @@ _STEP: Final = re.compile(rf"{re.escape(RUNNING_PREFIX)}(?P<replay_id>[^/]+)/(?P
 
 class LeaseLost(Exception):  # noqa: N818 - names the state
     """Another runner has taken the job; what this one sent since its last step is sent twice, which changes nothing."""
+
+
+class StateUnreadable(ValueError):  # noqa: N818 - as above
+    """An object of a job is none that a runner wrote: the job waits for a person, the others go on."""
 
 
 def step_name(replay_id: str, step: int) -> str:
@@ -61,18 +67,31 @@ class ReplayJournal:
         return state
 
     def read(self, replay_id: str) -> ReplayState | None:
-        """The latest state of a job; None if there is none of this id."""
+        """The latest state of a job; None if there is none of this id.
+
+        Raises:
+            StateUnreadable: what it would be read from is damaged.
+        """
         finished = self._objects.get(finished_name(replay_id))
         if finished is not None:
-            return decode_state(finished)
+            return _decode(finished_name(replay_id), finished)
         latest = max((entry.name for entry in self._objects.list(f"{RUNNING_PREFIX}{replay_id}/")), default=None)
         body = self._objects.get(latest) if latest else None
-        return decode_state(body) if body is not None else None
+        return _decode(latest, body) if latest and body is not None else None
 
-    def running(self) -> Iterator[ReplayState]:
-        """Latest states of the jobs that are not finished, the one that waits longest first."""
+    def running(self, note_unreadable: Callable[[StateUnreadable], object]) -> Iterator[ReplayState]:
+        """Latest states of the jobs that are not finished, the one that waits longest first.
+
+        `note_unreadable`: gets what is wrong with each job that is left out because its state is damaged.
+        """
         names = [match["replay_id"] for e in self._objects.list(RUNNING_PREFIX) if (match := _STEP.fullmatch(e.name))]
-        states = [state for name in dict.fromkeys(names) if (state := self.read(name)) is not None]
+        states = []
+        for name in dict.fromkeys(names):
+            try:
+                if (state := self.read(name)) is not None:
+                    states.append(state)
+            except StateUnreadable as unreadable:
+                note_unreadable(unreadable)
         for state in sorted(states, key=lambda state: state.updated_ms):
             if state.status is Status.RUNNING:
                 yield state
@@ -80,12 +99,16 @@ class ReplayJournal:
                 self._clear(state.job.replay_id)
 
     def read_ids(self, state: ReplayState) -> Iterator[bytes]:
-        """The ids that a filtered job has collected in all its steps."""
+        """The ids that a filtered job has collected in all its steps.
+
+        Raises:
+            StateUnreadable: one of them is damaged: without its ids changes would be left out.
+        """
         if not state.job.is_filtered:
             return
         for entry in self._objects.list(f"{RUNNING_PREFIX}{state.job.replay_id}/"):
             body = self._objects.get(entry.name)
-            packed = decode_state(body).fresh_ids if body is not None else b""
+            packed = _decode(entry.name, body).fresh_ids if body is not None else b""
             for start in range(0, len(packed), ID_BYTES):
                 yield packed[start : start + ID_BYTES]
 
@@ -124,3 +147,10 @@ class ReplayJournal:
     def _clear(self, replay_id: str) -> None:
         for entry in list(self._objects.list(f"{RUNNING_PREFIX}{replay_id}/")):
             self._objects.delete(entry.name)
+
+
+def _decode(name: str, body: bytes) -> ReplayState:
+    try:
+        return decode_state(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise StateUnreadable(f"{name}: {error}") from error

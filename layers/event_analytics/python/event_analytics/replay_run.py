@@ -15,7 +15,7 @@ from event_analytics.errors import LogUnavailable, Refused
 from event_analytics.kafka_batch import KafkaRecord
 from event_analytics.ports import EventLog, ObjectStore
 from event_analytics.replay import Pass, Selection, passes_of, route_replayed
-from event_analytics.replay_journal import LeaseLost, ReplayJournal
+from event_analytics.replay_journal import LeaseLost, ReplayJournal, StateUnreadable
 from event_analytics.replay_state import Counts, Position, ReplayJob, ReplayState, Status
 from event_analytics.routing import EVENTS_TOPIC, Record
 
@@ -77,14 +77,19 @@ class Runner:
         return self.resume(ReplayJournal(self.objects).open(job, self._now_ms()))
 
     def resume(self, state: ReplayState) -> RunResult:
-        """Take a job over, unless another runner has it, and run it."""
+        """Take a job over, unless another runner has it, and run it.
+
+        Raises:
+            StateUnreadable: what a filtered job has collected is damaged.
+        """
         if state.status is not Status.RUNNING:
             return RunResult(state, None, {})
         journal = ReplayJournal(self.objects)
+        selection = Selection(state.job, journal.read_ids(state))  # before: a damaged job gets no step each time
         taken = journal.take(state, self.holder, self._now_ms())
         if taken is None:
             return RunResult(state, Stop.HELD_ELSEWHERE, {})
-        run = _Run(self, taken, journal, Selection(state.job, journal.read_ids(state)))
+        run = _Run(self, taken, journal, selection)
         try:
             stop = run.advance()
         except LeaseLost:
@@ -111,15 +116,23 @@ def resume_replays(
     *,
     holder: str,
     is_kept: Callable[[KafkaRecord], bool] = lambda _record: True,
+    note_unreadable: Callable[[StateUnreadable], object] = lambda _error: None,
 ) -> list[RunResult]:
-    """Continue the replays that wait, one after the other, until `deadline` (Unix seconds, as `now` tells them)."""
+    """Continue the replays that wait, one after the other, until `deadline` (Unix seconds, as `now` tells them).
+
+    `note_unreadable`: as `ReplayJournal.running`; a job with damaged objects keeps no other from going on.
+    """
     runner = Runner(objects, log, now, sleep, holder, is_over=lambda: now() >= deadline, is_kept=is_kept)
     results = []
-    for state in ReplayJournal(objects).running():
+    for state in ReplayJournal(objects).running(note_unreadable):
         if runner.is_over():
             break
-        if state.job.is_scheduled:
+        if not state.job.is_scheduled:
+            continue
+        try:
             results.append(runner.resume(state))
+        except StateUnreadable as error:
+            note_unreadable(error)
     return results
 
 

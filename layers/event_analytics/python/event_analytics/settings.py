@@ -48,6 +48,9 @@ _VARIABLES: Final = {
     "cache_url": _Variable("CACHE_URL", ""),
     "cache_secret_id": _Variable("CACHE_SECRET_ID", ""),
     "cache_seconds": _Variable("CACHE_SECONDS", "5"),
+    "answer_seconds_max": _Variable("ANSWER_SECONDS_MAX", "20"),
+    "answer_memory_bytes_max": _Variable("ANSWER_MEMORY_BYTES_MAX", "4000000000"),
+    "answer_rows_read_max": _Variable("ANSWER_ROWS_READ_MAX", "2000000000"),
     "service": _Variable("POWERTOOLS_SERVICE_NAME", SERVICE_DEFAULT),
     "namespace": _Variable("POWERTOOLS_METRICS_NAMESPACE", "Tallystream"),
     "log_level": _Variable("LOG_LEVEL", "INFO"),
@@ -144,7 +147,7 @@ class QuerySettings(_FromEnvironment):
 
     `request_encodings`: the Content-Encodings that the gateway unpacks, comma-separated; "" for none.
     `archive_bucket`: its dead letters and spool are counted. `cache_url`: "" for no cache of reports, which else are
-    kept for `cache_seconds`.
+    kept for `cache_seconds`. `answer_seconds_max` and the two after it: as `AnswerLimits`.
     """
 
     clickhouse_url: str
@@ -158,6 +161,9 @@ class QuerySettings(_FromEnvironment):
     cache_secret_id: str
     cache_seconds: str
     event_retention_days: str
+    answer_seconds_max: str
+    answer_memory_bytes_max: str
+    answer_rows_read_max: str
 
 
 @dataclass(frozen=True, slots=True)

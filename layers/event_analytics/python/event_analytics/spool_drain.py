@@ -3,6 +3,8 @@
 One drain at a time (`spool_lease`, and the function's reserved concurrency of 1). It stops at the first record that is
 not acknowledged: what follows could be of the same key. Killed between acknowledgement and deletion, the next one
 publishes the object again and ids remove what came twice. An object that cannot be read stays where it is, counted.
+So does one with an erased record whose id cannot be noted now: the others in it are published in their turn, and again
+by each drain until the id is noted, so that nobody waits and no key's order changes.
 
 A broker that comes back may be slow, and what is not acknowledged in time is sent again: an append begins small, grows
 with each that succeeds and shrinks with each that does not, so that a slow broker is not kept busy with repetitions.
@@ -13,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
-from event_analytics.errors import LogUnavailable
+from event_analytics.errors import LogUnavailable, StoreRejected, StoreUnavailable
 from event_analytics.ports import EventLog, ObjectEntry, ObjectStore
 from event_analytics.routing import Record
 from event_analytics.spool import SPOOL_PREFIX, SpoolUnreadable, accepted_us_of, decode_spool
@@ -41,6 +43,7 @@ class DrainReport(NamedTuple):
     """What a run did. `left`: objects still there at its end, counted up to 1,000; `oldest_us`: the first's acceptance.
 
     `unreadable`: objects of another form, left where they are. `stopped`: why it ended early, "" if it did not.
+    `postponed`: objects that stay, all of them published, for an erased record that `keep` could not drop.
     """
 
     published: int = 0
@@ -49,6 +52,7 @@ class DrainReport(NamedTuple):
     unreadable: int = 0
     oldest_us: int | None = None
     stopped: str = ""
+    postponed: int = 0
 
 
 class Line(Protocol):
@@ -62,8 +66,11 @@ class Line(Protocol):
 
 
 class _Spooled(NamedTuple):
+    """`is_done_once_sent`: whether the object may go then."""
+
     name: str
     records: list[Record]
+    is_done_once_sent: bool
 
 
 def keep_all(_record: Record) -> bool:
@@ -91,6 +98,8 @@ def run_drain_spool(
     )
     if report.stopped:
         line.note(drain_stopped=report.stopped)
+    if report.postponed:
+        line.note(postponed_spool_objects=report.postponed)
 
 
 def drain_spool(
@@ -104,8 +113,9 @@ def drain_spool(
 ) -> DrainReport:
     """Publish what is spooled until all is done, something fails or the time is over.
 
-    `owner`: an id of this run. `keep`: False for a record that was erased meanwhile; it is dropped. Errors of the
-    object store pass through: nothing is lost by them.
+    `owner`: an id of this run. `keep`: False for a record that was erased meanwhile; it is dropped. Where it raises
+    StoreUnavailable or StoreRejected the record is not sent, and its object stays. Errors of the object store pass
+    through: nothing is lost by them.
     """
     started_us = now_us()
     lease = take_lease(spool, owner, started_us, seconds_max + _LEASE_MARGIN_SECONDS)
@@ -135,7 +145,7 @@ class _Run:
         self._pool = pool
         self._has_time = has_time
         self._share = _SHARE_FIRST
-        self._published = self._deleted = self._unreadable = 0
+        self._published = self._deleted = self._unreadable = self._postponed = 0
         self._stopped = ""
 
     def drain(self, settled_us: int) -> None:
@@ -151,18 +161,31 @@ class _Run:
     def report(self) -> DrainReport:
         left = [entry.name for entry in islice(self._spool.list(SPOOL_PREFIX), _LEFT_COUNT_MAX)]
         oldest_us = next((time for time in map(accepted_us_of, left) if time is not None), None)
-        return DrainReport(self._published, self._deleted, len(left), self._unreadable, oldest_us, self._stopped)
+        return DrainReport(
+            self._published, self._deleted, len(left), self._unreadable, oldest_us, self._stopped, self._postponed
+        )
 
     def _read(self, names: Sequence[str]) -> Iterator[_Spooled]:
         """Each object as its turn comes; one that is gone was published by a drain before."""
         for name, body in zip(names, self._pool.map(self._spool.get, names), strict=True):
             try:
                 if body is not None and accepted_us_of(name) is not None:
-                    yield _Spooled(name, [record for record in decode_spool(body) if self._keep(record)])
+                    yield self._screen(name, decode_spool(body))
                 elif body is not None:
                     self._unreadable += 1
             except SpoolUnreadable:
                 self._unreadable += 1
+
+    def _screen(self, name: str, records: Iterable[Record]) -> _Spooled:
+        kept: list[Record] = []
+        is_done_once_sent = True
+        for record in records:
+            try:
+                if self._keep(record):
+                    kept.append(record)
+            except (StoreUnavailable, StoreRejected):
+                is_done_once_sent = False
+        return _Spooled(name, kept, is_done_once_sent)
 
     def _publish(self, group: Sequence[_Spooled]) -> None:
         acknowledged = iter(self._append([record for spooled in group for record in spooled.records]))
@@ -172,8 +195,10 @@ class _Run:
             self._published += sum(taken)
             if not all(taken):
                 self._stopped = self._stopped or f"{taken.count(False)} of {len(taken)} not acknowledged"
-            if not self._stopped:
+            if not self._stopped and spooled.is_done_once_sent:
                 done.append(spooled.name)
+            elif not self._stopped:
+                self._postponed += 1
         for _ in self._pool.map(self._spool.delete, done):
             self._deleted += 1
 

@@ -23,8 +23,10 @@ def take_lease(spool: ObjectStore, owner: str, now_us: int, seconds: float) -> s
     `owner`: an id that no other contender has, as a Lambda request id. Work must end within `seconds`; a holder that
     was killed is in the way until then.
     """
-    name = f"{LEASE_PREFIX}{now_us + int(seconds * 1_000_000):016d}-{owner}"
-    if not spool.put_new(name, b""):
+    name, body = f"{LEASE_PREFIX}{now_us + int(seconds * 1_000_000):016d}-{owner}", owner.encode()
+    # A PUT whose answer was lost is sent again by the client and finds its own object: left behind, it would be in the
+    # way of every drain until it has expired.
+    if not spool.put_new(name, body) and spool.get(name) != body:
         return None
     others = [entry.name for entry in spool.list(LEASE_PREFIX) if entry.name != name]
     if any(not _is_expired(other, now_us) for other in others):

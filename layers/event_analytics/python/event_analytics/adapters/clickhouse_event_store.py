@@ -13,20 +13,34 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
 from event_analytics.adapters.clickhouse_reading import Reader
-from event_analytics.clickhouse_codes import ErrorKind, classify_code, name_of_code
-from event_analytics.errors import Reason, Refused, StoreMisconfigured, StoreRejected, StoreUnavailable
-from event_analytics.ports import ASK_SECONDS_MAX, Reading
+from event_analytics.clickhouse_codes import WEIGHT_CODES, ErrorKind, classify_code, name_of_code
+from event_analytics.errors import (
+    Reason,
+    Refused,
+    StoreMisconfigured,
+    StoreOverburdened,
+    StoreRejected,
+    StoreUnavailable,
+)
+from event_analytics.ports import ANSWER_LIMITS, ASK_SECONDS_MAX, AnswerLimits, Reading
 
 _CONNECT_SECONDS_MAX: Final = 5
 _INSERT_SECONDS_MAX: Final = 60
 _SELECT_SECONDS_MAX: Final = 20  # a job's statement is small; what is slow comes again
 _SELECT_MEMORY_BYTES_MAX: Final = 4_000_000_000
 HANGING_SECONDS_MAX: Final = 24  # a store that stops no question in time hangs: given up before the gateway does
-_ANSWER_ROWS_READ_MAX: Final = 2_000_000_000  # 20 s of eight cores; refused before it is read
 _ANSWER_BYTES_MAX: Final = 64_000_000  # of one result: an answer takes 4 MB
-_SPILL_BYTES_MIN: Final = _SELECT_MEMORY_BYTES_MAX // 2  # from here on groups go to disk, so that the limit holds
+_SPILL_SHARE: Final = 2  # from half of an answer's memory on, groups go to disk, so that the limit holds
 _NEEDS_NO_ESCAPE: Final = re.compile(r"[A-Za-z0-9_=-]{1000,}")  # lists of ids: 2.5 us for each and statement
-_TOO_HEAVY_CODES: Final = frozenset({158, 159, 160, 241, 307, 396})  # rows, time, slow, memory, bytes, result
+# ClickHouse's code -> which limit was met, in the caller's words.
+_TOO_HEAVY: Final = {
+    158: "reads too many rows",
+    159: "takes too long",
+    160: "takes too long",
+    241: "needs too much memory",
+    307: "reads too many bytes",
+    396: "has too large a result",
+}
 
 _INSERT_SETTINGS: Final = {
     "input_format_skip_unknown_fields": 1,  # one line serves events and embeddings
@@ -48,10 +62,7 @@ _SELECT_SETTINGS: Final = {
 _ASK_SETTINGS: Final = {
     **_SELECT_SETTINGS,
     "optimize_use_implicit_projections": 0,  # none fits FINAL, and looking for one takes time in each part
-    "max_rows_to_read": _ANSWER_ROWS_READ_MAX,
     "max_result_bytes": _ANSWER_BYTES_MAX,
-    "max_bytes_before_external_group_by": _SPILL_BYTES_MIN,
-    "max_bytes_before_external_sort": _SPILL_BYTES_MIN,
 }
 
 
@@ -72,6 +83,7 @@ class ClickHouseEventStore:
     """One connection pool, opened at the first use and kept between invocations.
 
     `wait_seconds_max`: for any one answer of ClickHouse. `ca_certificate`: PEM, where no public authority signed it.
+    `limits`: of `ask`.
     """
 
     def __init__(
@@ -81,6 +93,8 @@ class ClickHouseEventStore:
         password: str | None = None,
         wait_seconds_max: int = _INSERT_SECONDS_MAX,
         ca_certificate: str | None = None,
+        *,
+        limits: AnswerLimits = ANSWER_LIMITS,
     ) -> None:
         self._url = url
         self._wait_seconds_max = wait_seconds_max
@@ -88,6 +102,7 @@ class ClickHouseEventStore:
         if ca_certificate:
             self._credentials["ca_cert"] = _write_file(ca_certificate)
         self._timeout = Timeout(connect=_CONNECT_SECONDS_MAX, read=wait_seconds_max)
+        self._limits = limits
         self._client: HttpClient | None = None
 
     def insert_rows(self, table: str, rows: bytes, token: str, columns: Sequence[str] = ()) -> None:
@@ -108,7 +123,8 @@ class ClickHouseEventStore:
 
     def ask(self, sql: str, parameters: Mapping[str, Any], seconds_max: float = ASK_SECONDS_MAX) -> Reading:
         """As `EventStore.ask`."""
-        settings = {**_ASK_SETTINGS, "max_execution_time": math.ceil(seconds_max)}
+        limits = self._limits._replace(seconds=min(seconds_max, self._limits.seconds))
+        settings = {**_ASK_SETTINGS, **_settings_of(limits)}
         result = msgspec.json.decode(self._query(sql, parameters, settings, "JSON"), type=_Result)
         cost = result.statistics
         return Reading(result.data, cost.rows_read, cost.bytes_read, cost.elapsed * 1_000)
@@ -135,8 +151,9 @@ class ClickHouseEventStore:
         try:
             return Reader(self._connected(), self._timeout).read(sql, _ready(parameters), settings, form)
         except ClickHouseError as error:
-            if _code_of(error) in _TOO_HEAVY_CODES:
-                raise Refused(Reason.QUERY_TOO_HEAVY, "the query exceeds its limits: ask for less") from error
+            if limit := _TOO_HEAVY.get(_code_of(error) or 0):
+                message = f"the question {limit}: ask for a shorter window, more filters or a lower limit"
+                raise Refused(Reason.QUERY_TOO_HEAVY, message) from error
             raise _unavailability_of(error) from error
         except OSError as error:
             raise _unavailability_of(error) from error
@@ -156,6 +173,17 @@ class ClickHouseEventStore:
                 raise _unavailability_of(error) from error
             self._client = cast("HttpClient", client)  # what it is for a URL of HTTP
         return self._client
+
+
+def _settings_of(limits: AnswerLimits) -> dict[str, Any]:
+    """Limits in ClickHouse's words. 0 would be no limit: seconds are rounded up, to the millisecond."""
+    return {
+        "max_execution_time": math.ceil(limits.seconds * 1_000) / 1_000,
+        "max_memory_usage": limits.memory_bytes,
+        "max_rows_to_read": limits.rows_read,
+        "max_bytes_before_external_group_by": limits.memory_bytes // _SPILL_SHARE,
+        "max_bytes_before_external_sort": limits.memory_bytes // _SPILL_SHARE,
+    }
 
 
 def _ready(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,6 +215,8 @@ def _write_failure_of(error: Exception) -> StoreUnavailable | StoreRejected:
     """What the failure of an insert or a statement means, by ClickHouse's code alone."""
     code = _code_of(error)
     kind = classify_code(code)
+    if code in WEIGHT_CODES:
+        return StoreOverburdened(code, _summary_of(error))
     if code is None or kind in (ErrorKind.RETRYABLE, ErrorKind.DEPLOYMENT):
         return _unavailability_of(error)
     return StoreRejected(code, name_of_code(code), _summary_of(error), is_known=kind is ErrorKind.CONTENT)

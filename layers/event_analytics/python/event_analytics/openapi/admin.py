@@ -153,7 +153,9 @@ def _path(name: str, schema: Schema) -> dict[str, Any]:
 
 def _page_of(member: str, item: Schema) -> Schema:
     rows = {"type": "array", "items": item}
-    return {"type": "object", "required": [member], "properties": {member: rows, "next_cursor": _CURSOR}}
+    unreadable = {"type": "array", "items": _TEXT, "description": "Objects on the way that are no letters, by name."}
+    properties = {member: rows, "next_cursor": _CURSOR, "unreadable": unreadable}
+    return {"type": "object", "required": [member], "properties": properties}
 
 
 def _ref(name: str) -> Schema:

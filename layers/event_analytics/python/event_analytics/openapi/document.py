@@ -7,6 +7,7 @@ import msgspec
 
 from event_analytics.http_exchange import Answer
 from event_analytics.openapi.admin import admin_paths, admin_schemas
+from event_analytics.openapi.public import public_paths, public_schemas
 from event_analytics.openapi.reads import read_paths, read_schemas
 from event_analytics.openapi.refusals import ERROR
 from event_analytics.openapi.writes import write_paths, write_schemas
@@ -34,10 +35,10 @@ def build_document() -> dict[str, Any]:
         "info": {"title": "Tallystream", "version": API_VERSION, "description": _DESCRIPTION},
         "servers": [{"url": "."}],
         "security": [{"key": []}],
-        "paths": _merged(write_paths(), read_paths(), admin_paths()),
+        "paths": _merged(write_paths(), read_paths(), admin_paths(), public_paths()),
         "components": {
             "securitySchemes": _SECURITY,
-            "schemas": {"Error": ERROR, **write_schemas(), **read_schemas(), **admin_schemas()},
+            "schemas": {"Error": ERROR, **write_schemas(), **read_schemas(), **admin_schemas(), **public_schemas()},
         },
     }
 

@@ -55,29 +55,19 @@ _COMPARISONS: Final = {
 }
 
 
-class Health(msgspec.Struct):
-    """Whether the platform answers."""
-
-    status: str
-    clickhouse: str
-    kafka_durability: str
-    version: str
-    request_encodings: list[str]
-
-
 def read_paths() -> dict[str, dict[str, Any]]:
     """Operations of the query function."""
     paths: dict[str, dict[str, Any]] = {}
     for question in QUESTIONS:
         paths.setdefault(question.route, {})[question.method.lower()] = _operation_of(question)
-    return {**paths, **_paths_beside_questions()}
+    return {**paths, **_path_of_pipeline()}
 
 
 def read_schemas() -> dict[str, Any]:
     """Components of the rows."""
     models = {each for question in QUESTIONS for each in (question.row, question.totals) if each}
     named = sorted(models, key=lambda model: model.__name__)
-    _, components = msgspec.json.schema_components([*named, Frame, PipelineState, Health], ref_template=_REF)
+    _, components = msgspec.json.schema_components([*named, Frame, PipelineState], ref_template=_REF)
     return dict(components)
 
 
@@ -159,47 +149,17 @@ def _content_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}, CSV: {"schema": {"type": "string", "description": _CSV}}}
 
 
-def _paths_beside_questions() -> dict[str, dict[str, Any]]:
-    health = _content_of({"$ref": _REF.format(name="Health")})["application/json"]
-    state = _content_of({"$ref": _REF.format(name="PipelineState")})["application/json"]
-    public: dict[str, Any] = {"tags": ["public"], "security": []}
-    return {
-        "/reports/pipeline": {
-            "get": {
-                "operationId": "pipeline",
-                "tags": ["reads"],
-                "summary": "How the pipeline fares; null for what a part that does not answer would know.",
-                "responses": {
-                    "200": {"description": "The state.", "content": {"application/json": state}},
-                    **refusals([Reason.PARAMETER_UNKNOWN]),
-                },
-            }
-        },
-        "/health": {
-            "get": {
-                **public,
-                "operationId": "health",
-                "summary": "Whether the platform answers.",
-                "responses": {
-                    "200": {"description": "It does.", "content": {"application/json": health}},
-                    "503": {"description": "ClickHouse does not.", "content": {"application/json": health}},
-                },
-            }
-        },
-        "/openapi.json": {
-            "get": {
-                **public,
-                "operationId": "openapi",
-                "summary": "This document.",
-                "responses": {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}},
-            }
-        },
-        "/": {
-            "get": {
-                **public,
-                "operationId": "dashboard",
-                "summary": "The dashboard, a page for people.",
-                "responses": {"200": {"description": "The page.", "content": {"text/html": {}}}},
-            }
+def _path_of_pipeline() -> dict[str, dict[str, Any]]:
+    """The state of the pipeline: one object that is no table, and so JSON whatever is accepted."""
+    state = {"application/json": {"schema": {"$ref": _REF.format(name="PipelineState")}}}
+    operation = {
+        "operationId": "pipeline",
+        "tags": ["reads"],
+        "summary": "How the pipeline fares; null for what a part that does not answer would know.",
+        "description": "Scope `read`. One object, not rows: JSON alone, whatever Accept says.",
+        "responses": {
+            "200": {"description": "The state.", "content": state},
+            **refusals([Reason.PARAMETER_UNKNOWN]),
         },
     }
+    return {"/reports/pipeline": {"get": operation}}
