@@ -1,5 +1,5 @@
 -- How long things take: exact quantiles by event name within each session, the slowest first.
--- GET /reports/latency?by=event_name,conversation_id&start=...&end=...&limit=100
+-- GET /reports/latency?by=event_name,conversation_id&window=24h
 SELECT event_name, conversation_id, count() AS events,
     quantileExact(0.5)(latency_ms) AS p50_ms,
     quantileExact(0.95)(latency_ms) AS p95_ms,

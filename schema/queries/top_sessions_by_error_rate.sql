@@ -1,5 +1,5 @@
 -- Which sessions fail most: the share of their events that have an error.
--- GET /reports/top-conversations?start=...&end=...&min_events=5&limit=20
+-- GET /reports/top-conversations?window=7d&min_events=5
 SELECT conversation_id, count() AS events, countIf(error != '') AS errors, errors / events AS error_rate,
     quantileExact(0.95)(latency_ms) AS p95_ms, min(timestamp) AS started_at, max(timestamp) AS ended_at
 FROM events FINAL

@@ -1,5 +1,5 @@
 -- Who is most active: users by number of events.
--- GET /reports/top-users?start=...&end=...&limit=10
+-- GET /reports/top-users?window=24h&limit=10
 SELECT user_id, count() AS events
 FROM events FINAL
 WHERE timestamp >= {start:DateTime64(3, 'UTC')} AND timestamp < {end:DateTime64(3, 'UTC')}

@@ -238,21 +238,6 @@ def test_live_asks_again_every_ten_seconds(reading: Callable[..., Visit], events
     expect(tile(here.page, "Events")).to_have_text(str(len(events)))
 
 
-def test_what_waits_or_failed_in_the_pipeline_is_told_on_every_view(reading: Callable[..., Visit]) -> None:
-    here = reading()
-    newest = {"newest_loaded_at": "2026-03-09T12:00:00.000Z", "freshness_ms": 1_400}
-    state = {**newest, "dead_letters_24h": 3, "pending_changes": 2, "spooled_objects": None}
-    here.page.route("**/reports/pipeline", lambda route: route.fulfill(json=state))
-    here.open()
-    here.page.get_by_role("link", name="3 not loaded").click()
-
-    gauges = here.page.locator(".gauge")
-    expect(gauges).to_have_count(4)
-    assert gauges.locator(".gauge-value").all_inner_texts()[1:] == ["3", "2", "unknown"]
-    expect(here.page.get_by_role("main")).to_contain_text("GET /dead-letters")
-    here.shoot("pipeline-light")
-
-
 def test_similar_events_are_found_and_opened(reading: Callable[..., Visit], events: list[dict[str, Any]]) -> None:
     one = next(event for event in events if "input_embeddings" in event)
     nearest = sample.nearest(events, one)

@@ -41,6 +41,7 @@ def test_an_operator_finds_a_dead_letter_and_sends_it_again(
     listed = admin.get("/dead-letters", reason="store_rejected", start=since, limit=100)
     shown = [admin.get(f"/dead-letters/{letter['id']}").body for letter in listed.body["letters"]]
     (letter,) = (one for one in shown if refused["id"] in one["value"])
+    counted = reader.get("/reports/pipeline").body["dead_letters_24h"]
 
     assert (letter["error_name"], letter["topic"], letter["key"]) == ("VIOLATED_CONSTRAINT", "events", "u1")
     dry = admin.post("/dead-letters/redrive", {"ids": [letter["id"]], "dry_run": True})
@@ -51,6 +52,7 @@ def test_an_operator_finds_a_dead_letter_and_sends_it_again(
 
     assert sent.body["letters"] == [{"id": letter["id"], "status": "redriven"}]
     assert admin.get(f"/dead-letters/{letter['id']}").reason == "dead_letter_not_found"
+    assert reader.get("/reports/pipeline").body["dead_letters_24h"] == counted - 1
     assert reader.get(f"/event/{refused['id']}").body["event_name"] == refused["event_name"]
 
 

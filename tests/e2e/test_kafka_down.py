@@ -14,6 +14,7 @@ from local_runtime.assembly import TOPICS, Tallystream
 from local_runtime.settings import PORT_SETTINGS, LocalSettings
 from local_runtime.stack import Stack, started
 from tests.e2e.http_client import ApiClient
+from tests.e2e.scheduled_jobs import run_jobs
 
 AT = "2005-03-04T05:06:07Z"
 ANSWER_SECONDS_MAX = 9.0  # what the guarantees promise, gateway and all
@@ -24,13 +25,6 @@ def lone_stack(local_settings: LocalSettings, tmp_path: Path) -> Iterator[Stack]
     free_ports = dict.fromkeys(PORT_SETTINGS, 0)
     with started(dataclasses.replace(local_settings, state_dir=tmp_path, **free_ports), Tallystream()) as supervisor:
         yield supervisor
-
-
-def run_jobs(stack: Stack, jobs: str) -> None:
-    client = aws_session(stack.connection.aws_endpoint).client("lambda")
-    names = [one["FunctionName"] for one in client.list_functions()["Functions"]]
-    answer = client.invoke(FunctionName=next(n for n in names if "ReportFunction" in n), Payload=jobs.encode())
-    assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 def test_what_is_sent_while_kafka_is_gone_is_spooled_and_counted_once_later(lone_stack: Stack) -> None:
@@ -56,7 +50,7 @@ def test_what_is_sent_while_kafka_is_gone_is_spooled_and_counted_once_later(lone
     deadline = time.monotonic() + 60
     while (total := reader.get("/reports/top-users", **window).body["events_total"]) != len(events):
         assert time.monotonic() < deadline, f"{total} of {len(events)} events\n{lone_stack.log_of('trigger')}"
-        run_jobs(lone_stack, '{"jobs": ["drain_spool"]}')
+        run_jobs(connection, "drain_spool")
         time.sleep(0.5)
     objects = (
         aws_session(connection.aws_endpoint)

@@ -10,6 +10,7 @@ import pytest
 from event_analytics.adapters.aws_session import aws_session
 from scripts import keys
 from tests.conftest import EmbeddedStack
+from tests.e2e.conftest import Configure
 from tests.e2e.http_client import ApiClient, Response
 
 REVOKED_SECONDS_MAX = 120.0  # what is promised: a minute in a function's memory, a minute in API Gateway's
@@ -94,36 +95,18 @@ def test_a_revoked_key_is_dead_on_every_route_within_two_minutes_long(
 
 
 def test_a_flood_of_one_key_is_told_to_wait_and_costs_no_other_key_anything(
-    stack: EmbeddedStack, writer: ApiClient, command: Callable[..., str], slow_rate: None
+    stack: EmbeddedStack, writer: ApiClient, command: Callable[..., str], configured: Configure
 ) -> None:
     loud = ApiClient(stack.connection.api_url, command("create", f"loud-{uuid.uuid4().hex[:8]}"))
-    until(lambda: loud.post("/event", an_event()), 202, KNOWN_SECONDS_MAX)
 
-    for _ in range(8):  # one takes all that a key has saved up; several if they meet different processes
-        answer = loud.call("POST", "/events", b" " * LARGE_BYTES, {"Content-Type": "application/json"})
-        if answer.status == 429:
-            break
+    with configured("IngestFunction", KEY_BYTES_PER_SECOND=str(SLOW_RATE)):  # the stack's own key has no cap
+        until(lambda: loud.post("/event", an_event()), 202, KNOWN_SECONDS_MAX)
+        for _ in range(8):  # one takes all that a key has saved up; several if they meet different processes
+            answer = loud.call("POST", "/events", b" " * LARGE_BYTES, {"Content-Type": "application/json"})
+            if answer.status == 429:
+                break
+        of_another_key = writer.post("/event", an_event())
 
     assert (answer.status, answer.reason) == (429, "throttled")
     assert 1 <= int(answer.headers["retry-after"]) <= LARGE_BYTES / SLOW_RATE + 1
-    assert writer.post("/event", an_event()).status == 202
-
-
-@pytest.fixture
-def slow_rate(stack: EmbeddedStack) -> Iterator[None]:
-    """Ingest with a low cap per key, as `KeyBytesPerSecond` sets it; the stack's own has none."""
-    client = aws_session(stack.connection.aws_endpoint).client("lambda")
-    name = next(
-        each["FunctionName"]
-        for each in client.list_functions()["Functions"]
-        if "IngestFunction" in each["FunctionName"]
-    )
-    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-
-    def configure(rate: str) -> None:
-        environment = {"Variables": {**variables, "KEY_BYTES_PER_SECOND": rate}}
-        client.update_function_configuration(FunctionName=name, Environment=environment)
-
-    configure(str(SLOW_RATE))
-    yield
-    configure(variables["KEY_BYTES_PER_SECOND"])
+    assert of_another_key.status == 202

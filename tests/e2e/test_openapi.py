@@ -7,6 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -36,6 +37,29 @@ def document(stranger: ApiClient) -> dict[str, Any]:
         schema["properties"]["timestamp"] = {"enum": WEEK_OF_ITS_OWN}
         schema["required"] = [*schema["required"], "timestamp"]
     return dict(found.body)
+
+
+@pytest.mark.parametrize(
+    ("query", "known", "status"),
+    [
+        ({}, False, 200),
+        ({}, True, 304),
+        ({"asset": "app.js", "v": "of-yesterday"}, False, 200),
+        ({"asset": "x"}, False, 404),
+    ],
+)
+def test_the_page_answers_as_it_is_described(
+    query: dict[str, str], known: bool, status: int, document: dict[str, Any], stranger: ApiClient
+) -> None:
+    tag = {"If-None-Match": stranger.get("/", **query).headers["etag"]} if known else {}
+    path = f"/?{urlencode(query)}"
+
+    answer = stranger.call("GET", path, headers=tag)
+
+    described = document["paths"]["/"]["get"]["responses"][str(status)]
+    assert answer.status == status
+    assert status == 304 or answer.headers["content-type"].partition(";")[0] in described["content"]
+    assert answer.reason == ("route_not_found" if status == 404 else None)
 
 
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])

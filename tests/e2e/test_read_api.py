@@ -10,7 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from event_analytics.questions.catalog import QUESTIONS
+from tests.conftest import EmbeddedStack
 from tests.e2e.http_client import ApiClient
+from tests.e2e.scheduled_jobs import run_jobs
 
 EVENTS = 12
 ROUTES = [question.route for question in QUESTIONS if question.method == "GET" and "{id}" not in question.route]
@@ -127,13 +129,18 @@ def test_an_event_that_is_not_there_may_be_asked_for_again(reader: ApiClient) ->
     assert (answer.status, answer.reason, answer.headers["retry-after"]) == (404, "event_not_found", "1")
 
 
-def test_the_state_of_the_pipeline_is_known(sent: Sent, reader: ApiClient) -> None:
+def test_the_state_of_the_pipeline_is_known(stack: EmbeddedStack, sent: Sent, reader: ApiClient) -> None:
+    stack.wait_until_delivered()
+    run_jobs(stack.connection, "measure_lag")
     answer = reader.get("/reports/pipeline")
 
     assert answer.status == 200
     assert answer.body["freshness_ms"] >= 0
     assert answer.body["newest_loaded_at"] <= answer.body["generated_at"]
     assert all(answer.body[name] >= 0 for name in ("pending_changes", "dead_letters_24h", "spooled_objects"))
+    assert (answer.body["load_lag_records"], answer.body["archive_lag_records"]) == (0, 0)
+    assert answer.body["lag_measured_at"] <= answer.body["generated_at"]
+    assert answer.body["load_stalled_since"] is None
 
 
 @pytest.mark.parametrize(

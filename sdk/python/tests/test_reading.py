@@ -65,7 +65,8 @@ REPORTS: dict[str, tuple[str, Callable[[Client], Any], dict[str, Any], str]] = {
     ),
     "pipeline": (
         "/reports/pipeline", lambda client: client.pipeline(),
-        {"newest_loaded_at": AT, "freshness_ms": 5.0, "dead_letters_24h": 0, "pending_changes": 0,
+        {"newest_loaded_at": AT, "freshness_ms": 5.0, "load_lag_records": 7, "archive_lag_records": 0,
+         "lag_measured_at": AT, "load_stalled_since": None, "dead_letters_24h": 0, "pending_changes": 0,
          "spooled_objects": 0}, "",
     ),
 }  # fmt: skip

@@ -236,14 +236,15 @@ def _before(text: str) -> str:
     return (datetime.fromisoformat(text) - timedelta(milliseconds=1)).isoformat()
 
 
-def listed(events: list[Event], order: str = "desc", **_: Any) -> list[dict[str, Any]]:
-    """Events as an answer shows them, in their order."""
+def listed(events: list[Event], order: str = "desc", include: Iterable[str] = (), **_: Any) -> list[dict[str, Any]]:
+    """Events as an answer shows them, in their order. `include`: names of wide fields, null where an event has none."""
     ordered = sorted(events, key=lambda event: (event["timestamp"], event["id"]), reverse=order == "desc")
     names = ("id", "event_name", "timestamp", "latency_ms", "properties")
     return [
         {name: event[name] for name in names}
         | {name: event[name] or None for name in ("user_id", "conversation_id", "error")}
         | {"conversation_metadata": None}
+        | {name: event.get(name) for name in include}
         for event in ordered
     ]
 

@@ -5,17 +5,16 @@ import random
 import uuid
 from datetime import datetime, timedelta
 from itertools import combinations, product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from event_analytics.questions.catalog import BY_NAME
 from tests.integration.questions import model
+from tests.plain_sql import as_answered, read_plain_questions
 
 SQL = "x' OR 1=1; DROP TABLE events; --"
 WINDOW = {"start": "2026-09-15T05:30:00.500Z", "end": "2026-09-19T17:45:00.250Z"}
-QUERIES = Path(__file__).parents[3] / "schema" / "queries"
 FRAME = {"exact", "generated_at", "start", "end", "next_cursor", "rows_read", "elapsed_ms", "bytes_read"}
 COMPARISONS = [
     ("properties.stars", comparison)
@@ -136,31 +135,23 @@ def test_later_events_move_no_page_and_a_window_that_ends_now_stays_where_it_was
     ("file", "question", "parameters"),
     [
         ("top_users", "top-users", {}),
-        ("errors_by_event", "errors", {}),
-        ("latency_by_event_and_session", "latency", {"by": "event_name,conversation_id"}),
-        ("session_timeline", "conversation-events", {"conversation_id": "c1"}),
+        ("errors_by_event", "errors", {"event_name": model.NAMES[1]}),
+        ("latency_by_event_and_session", "latency", {}),
+        ("session_timeline", "conversation-events", {}),
         ("top_sessions_by_error_rate", "top-conversations", {"min_events": 3}),
     ],
 )
 def test_the_plain_sql_of_a_question_gives_the_rows_of_its_answer(
     file: str, question: str, parameters: dict[str, Any], ask, events, store
 ) -> None:
-    sql = (QUERIES / f"{file}.sql").read_text("utf-8")
-    bounds = {name: text.replace("T", " ").rstrip("Z") for name, text in WINDOW.items()}
-    path = parameters.get("conversation_id", "")
-    asked = {"limit": 20} if path else {**WINDOW, **parameters, "limit": 20}
+    plain = read_plain_questions()[file]
+    path = "c1" if question == "conversation-events" else ""
+    told = {"conversation_id": path} if path else WINDOW
+    own = {name: value for name, value in plain.query.items() if name != "window"}
 
-    rows = store.select(sql, {**bounds, **parameters, "limit": 20})
+    rows = store.select(plain.sql, plain.parameters({**told, **parameters, "limit": 20}))
 
-    answered = ask(question, path, **asked)[BY_NAME[question].rows_name]
-    assert len(rows) == len(answered) > 0
-    assert BY_NAME[question].route.replace("{id}", "{conversation_id}") in sql
-    for row, shown in zip(rows, answered, strict=True):
-        assert {name: as_answered(name, value) for name, value in row.items()} == {name: shown[name] for name in row}
-
-
-def as_answered(name: str, value: Any) -> Any:
-    """A value of a column as answers show it."""
-    if name in ("timestamp", "started_at", "ended_at"):
-        return value.replace(" ", "T") + "Z"
-    return None if value == "" else value
+    answered = ask(question, path, **({} if path else WINDOW), **{**own, **parameters, "limit": 20})
+    shown = answered[BY_NAME[question].rows_name]
+    assert plain.path == BY_NAME[question].route.replace("{id}", "{conversation_id}")
+    assert [as_answered(row) for row in rows] == [{name: each[name] for name in rows[0]} for each in shown] != []

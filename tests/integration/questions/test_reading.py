@@ -187,6 +187,17 @@ def test_a_question_over_a_limit_is_refused_and_inserts_go_on(sql: str, store) -
     assert store.ask("SELECT count() AS n FROM events WHERE conversation_id = 'after'", {}, 20).rows[0]["n"] > 0
 
 
+@pytest.mark.parametrize(("code", "failure"), [(202, StoreUnavailable), (241, Refused)])
+def test_a_limit_of_the_user_for_questions_is_told_as_one_that_passes_or_one_of_the_question(
+    code: int, failure: type[Exception], store
+) -> None:
+    """Too many questions at once, and too much memory of all of them: the codes that ClickHouse says both with."""
+    sql = f"SELECT throwIf(1, 'as the server says it', toInt16({code})) AS x"
+
+    with pytest.raises(failure):
+        store.ask(f"{sql} SETTINGS allow_custom_error_code_in_throwif = 1", {}, 20)
+
+
 def test_a_store_that_is_gone_is_unavailable(ask, store, monkeypatch) -> None:
     monkeypatch.setattr(store, "_client", None)
     monkeypatch.setattr(store, "_url", "http://127.0.0.1:9/default")

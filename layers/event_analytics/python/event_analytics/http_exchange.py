@@ -1,5 +1,7 @@
 """One HTTP request as API Gateway's REST proxy event describes it, and one answer to it. Free of any framework."""
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -9,7 +11,12 @@ import msgspec
 
 from event_analytics.errors import Reason, Refused, Unavailable
 
-RESPONSE_BYTES_MAX: Final = 4_000_000  # Lambda's 6 MB counts the body escaped inside its answer
+RESPONSE_BYTES_MAX: Final = 4_000_000  # of a body, as callers get it
+PAYLOAD_BYTES_MAX: Final = 6_000_000  # of a body as the text inside Lambda's answer, which takes 6 MB with the rest
+_ESCAPE_BYTES_MAX: Final = 6  # of one byte: a control character is \u0001
+# Up to Python 3.11 Lambda's runtime escapes what is no ASCII: six bytes for the two of a Cyrillic letter.
+# https://github.com/aws/aws-lambda-python-runtime-interface-client (lambda_runtime_marshaller.py)
+_IS_ASCII_ALONE: Final = sys.version_info < (3, 12)
 _JSON: Final = "application/json"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -53,6 +60,18 @@ def read_request(event: Mapping[str, Any]) -> Request:
         authorizer=context.get("authorizer"),
         repeated={name: values for name, values in multiple.items() if len(values) > 1},
     )
+
+
+def payload_bytes_of(body: bytes) -> int:
+    """What a body takes inside Lambda's answer, where its quotes and backslashes are escaped once more."""
+    return len(json.dumps(body.decode(), ensure_ascii=_IS_ASCII_ALONE).encode())
+
+
+def is_deliverable(body: bytes) -> bool:
+    """Whether a body reaches the caller: what Lambda refuses to pass on is a 500, however often it is asked for."""
+    if len(body) > RESPONSE_BYTES_MAX:
+        return False
+    return len(body) * _ESCAPE_BYTES_MAX <= PAYLOAD_BYTES_MAX or payload_bytes_of(body) <= PAYLOAD_BYTES_MAX
 
 
 def answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:

@@ -178,10 +178,14 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """How far loading is behind, as far as ClickHouse and S3 know it."""
+    """How far loading is behind, as far as ClickHouse and S3 know it; None for what they do not."""
 
     newest_loaded_at: datetime | None = None
     freshness_ms: float | None = None
+    load_lag_records: int | None = None
+    archive_lag_records: int | None = None
+    lag_measured_at: datetime | None = None
+    load_stalled_since: datetime | None = None
     dead_letters_24h: int | None = None
     pending_changes: int | None = None
     spooled_objects: int | None = None

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from event_analytics.errors import Reason, Refused
-from event_analytics.http_exchange import RESPONSE_BYTES_MAX, Answer, answer
+from event_analytics.http_exchange import RESPONSE_BYTES_MAX, Answer, answer, is_deliverable
 from event_analytics.questions.question import Asked, Found, Question
 from event_analytics.windows import format_instant
 
@@ -73,8 +73,9 @@ def answer_rows(question: Question, asked: Asked, found: Found, frame: Frame, ac
         answered = answer(200, {question.rows_name: found.rows, **found.totals, **msgspec.structs.asdict(frame)})
     else:
         answered = answer(200, found.rows[0])
-    if len(answered.body) > RESPONSE_BYTES_MAX:
-        raise Refused(Reason.QUERY_TOO_HEAVY, f"the answer has over {RESPONSE_BYTES_MAX:,} bytes: lower limit", "limit")
+    if not is_deliverable(answered.body):
+        message = f"the answer has over {RESPONSE_BYTES_MAX:,} bytes, escapes included: lower limit"
+        raise Refused(Reason.QUERY_TOO_HEAVY, message, "limit")
     return answered
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from event_analytics.http_exchange import payload_bytes_of
 from event_analytics.questions.cursors import write_cursor
 from event_analytics.questions.event_rows import TEXTS, VECTORS, EventRow, describe_event, select_list
 from event_analytics.questions.query import Conditions, Query, Select
@@ -19,6 +20,7 @@ from event_analytics.questions.question import Asked, Found
 from event_analytics.windows import Window
 
 PAGE_BYTES_MAX: Final = 3_500_000  # of one page's events; the rest of the answer's 4 MB is its frame
+PAGE_PAYLOAD_BYTES_MAX: Final = 5_500_000  # of the same as Lambda passes it on, which takes 6 MB
 KEYS_MAX: Final = 1_000  # of one statement: 40 kB of ids
 PARAMETER_BYTES_MAX: Final = 60_000  # ClickHouse's HTTP interface takes 128 KiB of one parameter, every quote escaped
 FRAME_BYTES: Final = 400  # of one event in an answer: names, times, ids
@@ -199,10 +201,11 @@ def _read_events(keys: Sequence[Key], include: tuple[str, ...], select: Select, 
 def _cut(events: Iterator[EventRow]) -> list[EventRow]:
     """The first events, as many as fit an answer, and at least one."""
     taken: list[EventRow] = []
-    size = 0
+    size = payload = 0
     for event in events:
-        size += len(msgspec.json.encode(event))
-        if taken and size > PAGE_BYTES_MAX:
+        encoded = msgspec.json.encode(event)
+        size, payload = size + len(encoded), payload + payload_bytes_of(encoded)
+        if taken and (size > PAGE_BYTES_MAX or payload > PAGE_PAYLOAD_BYTES_MAX):
             break
         taken.append(event)
     return taken
