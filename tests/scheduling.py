@@ -8,9 +8,8 @@ from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Two stacks, as one would be what all others wait for. Whole folders, or single files.
+# Two stacks, as one would be what all others wait for. Whole folders, or single files; the first to name a test has it.
 STACKS = {
-    "a stack for the API": ("tests/contract", "tests/e2e"),
     "a stack for what is around it": (
         "tests/browser",
         "tests/deploy",
@@ -20,7 +19,9 @@ STACKS = {
         "tests/integration/kafka_trigger/test_conformance_lambda.py",
         "tests/integration/local_runtime/test_embedded_stack.py",
         "tests/integration/replay",
+        "tests/e2e/test_replay.py",
     ),
+    "a stack for the API": ("tests/contract", "tests/e2e"),
 }
 # These start one of their own, whatever folder they are in.
 LONE_FILES = ("tests/e2e/test_kafka_down.py",)

@@ -23,9 +23,9 @@ EXIT_FAILED, EXIT_REFUSED, EXIT_NOT_RUNNING, EXIT_INTERRUPTED = 1, 2, 3, 130
 SIGNALLED = 128  # what a shell adds to the number of the signal that ended a program
 # Their values are paths; the programs run in the checkout, whatever folder the person stands in.
 PATH_OPTIONS = ("--file", "--output")
-# Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so three at
+# Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so four at
 # once keep two cores busy. Which test goes where stands in tests/scheduling.py. ARGS=-n0 runs them one after the other.
-IN_PARALLEL = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
+IN_PARALLEL = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 # --strict: a package that the service does not know or does not answer for is an error, not a line that nobody reads.
 PIP_AUDIT = ("--strict", "--vulnerability-service", "pypi", "--progress-spinner", "off", "--disable-pip", "--no-deps")
 SDK_MYPY = ("mypy", "--config-file", "sdk/python/pyproject.toml", "sdk/python/src/tallystream")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from local_runtime.clickhouse_server.http_server import Server
 
 LOCK_NAME: Final = "server.lock"
+STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 STOP_POLL_S: Final = 0.1  # between a signal and the last connection taken
 CLOSE_TIMEOUT_S: Final = 5.0  # then the process ends anyway: what was acknowledged is on disk
 
@@ -54,11 +55,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # The engine loads 400 MB of library: only once the cheap reasons not to start are ruled out.
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Before any thread is started, so in all of them. Handled where it happens to arrive, a signal would not wake this
+    # one: the kernel hands it to a thread of the engine now and then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     account = _read_account(options)
+    # The engine loads 400 MB of library: only once the cheap reasons not to start are ruled out.
     with _own_directory(options.path):
         from local_runtime.clickhouse_server.engine import DEFAULT_MAX_MEMORY_BYTES, Engine
         from local_runtime.clickhouse_server.http_server import Server
@@ -72,7 +73,7 @@ def _serve(options: argparse.Namespace) -> int:
             server.service = Service(engine, account)
             threading.Thread(target=server.serve_forever, args=(STOP_POLL_S,), name="accept", daemon=True).start()
             print(f"ClickHouse {engine.version} (chDB) ready on http://127.0.0.1:{server.port}", flush=True)
-            stop.wait()
+            signal.sigwait(STOP_SIGNALS)
             server.shutdown()
         _close_in_time(engine)
     return 0

@@ -4,11 +4,10 @@ Decides which way into the engine a statement takes: data as a file, results tha
 `send_query`, the rest through `query`. Nothing here knows HTTP beyond the names of ClickHouse's headers.
 """
 
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any, Final
 
 import chdb
@@ -23,8 +22,6 @@ from local_runtime.clickhouse_server.statement import Statement, read_statement
 DEFAULT_MAX_MEMORY_BYTES: Final = 4 * 1024**3  # half a small laptop; a load of 20 million rows peaks at 2.3 GB
 MARK_CACHE_BYTES: Final = 64 * 1024**2  # the server's default is 5 GB, for terabytes of tables
 BACKGROUND_THREADS: Final = 2  # merges; more only take the two cores of a small machine from queries
-KILL_SECONDS_MAX: Final = 3.0  # a killed query ends at its next block
-KILL_POLL_SECONDS: Final = 0.05
 # Formats whose blocks may be joined, so that the answer can be sent while the query runs.
 _JOINABLE: Final = frozenset(
     {"native", "tabseparated", "tsv", "tabseparatedraw", "tsvraw", "csv", "rowbinary"}
@@ -49,41 +46,15 @@ class Engine:
             raise EngineError(error) from None
         self.version, self.timezone = row.split()
         self._handles = Handles(self._connect)
-        self._guard = threading.Lock()
-        self._running = 0  # statements, until the last byte of their answers
-        self._is_closing = False
 
     def _connect(self) -> Any:
         return chdb.connect(self._address)  # type: ignore[no-untyped-call]  # untyped upstream
 
     def close(self) -> None:
-        """Ends running queries and closes the data directory; leaves it open where one does not end in time.
-
-        Closing waits for what runs, and lets no other thread of the process run meanwhile.
-        """
-        self._is_closing = True
-        deadline = time.monotonic() + KILL_SECONDS_MAX
-        while True:  # one that was let in just now may begin after the first of these
-            self._keeper.query("KILL QUERY WHERE query_id != queryID() ASYNC")
-            if not self._running:
-                break
-            if time.monotonic() > deadline:
-                return
-            time.sleep(KILL_POLL_SECONDS)
+        """Ends running queries and closes the data directory."""
+        self._keeper.query("KILL QUERY WHERE query_id != queryID() ASYNC")
         self._handles.close()
         self._keeper.close()
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._guard:
-            self._running += 1
-        try:
-            if self._is_closing:
-                raise ClickHouseError(Code.ABORTED, "the server is stopping")
-            yield
-        finally:
-            with self._guard:
-                self._running -= 1
 
     def run(self, request: Request) -> Answer:
         """Runs the request's statement.
@@ -95,7 +66,6 @@ class Engine:
         settings = request.settings
         session_id = request.parameters.get("session_id", "")
         with ExitStack() as stack:
-            stack.enter_context(self._counted())
             if statement.is_reading and not session_id and not request.external_tables:
                 connection = stack.enter_context(self._handles.lease_for_reading(request.database, settings))
                 return _Run(connection, request, statement, stack, self.timezone).answer()

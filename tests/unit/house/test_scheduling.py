@@ -8,7 +8,7 @@ import pytest
 from tests.scheduling import LONE_FILES, STACKS, check_may_start_stack, group_of
 
 ROOT = Path(__file__).parents[3]
-API, AROUND = STACKS
+AROUND, API = STACKS
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ API, AROUND = STACKS
         ("tests/e2e/test_changes.py::test_a[tests/unit]", API),
         ("tests/contract/test_event_log.py::test_b", API),
         ("tests/e2e/test_kafka_down.py::test_c", "tests/e2e/test_kafka_down.py"),
+        ("tests/e2e/test_replay.py::test_d", AROUND),
         ("tests/integration/deploy/test_deploy.py::test_d", AROUND),
         ("tests/integration/local_runtime/test_embedded_stack.py::test_e", AROUND),
         ("tests/integration/local_runtime/test_up.py::test_f", "tests/integration/local_runtime/test_up.py"),
