@@ -14,21 +14,11 @@ from event_analytics.folding import fold_pending
 from event_analytics.questions.catalog import BY_NAME
 from event_analytics.questions.query import Conditions, Select
 from event_analytics.questions.top_users import compile_counted, compile_top_users
-from event_analytics.rollup import CONVERSATION_HOURS, EVENT_NAME_HOURS, ROLLUPS, USER_HOURS, Rollup, compile_counts
-from event_analytics.rollup_building import clear_superseded, count_hours, mend_rollups, read_dirty
+from event_analytics.rollup import ROLLUPS, compile_counts
+from event_analytics.rollup_building import count_hours, read_dirty
 from tests.integration.rollups.day import HOURS, Day, Meanwhile, die
 
 FAR_FUTURE = 2**32 - 1
-
-
-@pytest.fixture
-def day(store: ClickHouseEventStore) -> Day:
-    """Two users in each of seven hours, and one event without a user; all counted."""
-    day = Day(store)
-    day.deliver([day.create(uuid.uuid4(), user, hour) for hour in range(HOURS) for user in ("a", "a", "b", "")])
-    assert day.build().counted >= HOURS
-    assert len(day.held()) == HOURS
-    return day
 
 
 def test_windows_of_whole_and_of_cut_hours_are_answered_from_rollups(day: Day) -> None:
@@ -185,46 +175,6 @@ def test_an_event_that_comes_between_the_counts_of_two_tables_leaves_the_hour_di
     day.assert_exact()
 
 
-def doubled(day: Day, rollup: Rollup, generation: uuid.UUID) -> None:
-    table = rollup.table
-    day.store.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE generation = {{g:UUID}}", {"g": generation})
-
-
-def thinned(day: Day, rollup: Rollup, generation: uuid.UUID) -> None:
-    some = f"{rollup.key} IN ('a', 'e0', 'c1')"
-    day.store.execute(f"DELETE FROM {rollup.table} WHERE generation = {{g:UUID}} AND {some}", {"g": generation})
-
-
-@pytest.mark.parametrize(
-    ("damage", "rollup"),
-    [(doubled, USER_HOURS), (thinned, USER_HOURS), (thinned, EVENT_NAME_HOURS), (doubled, CONVERSATION_HOURS)],
-    ids=lambda each: getattr(each, "table", None),
-)
-def test_a_damaged_rollup_is_noticed_left_aside_and_mended(
-    day: Day, rollup: Rollup, damage: Callable[[Day, Rollup, uuid.UUID], None]
-) -> None:
-    damage(day, rollup, day.held()[day.unix(4)])
-
-    day.assert_exact()
-    assert day.torn_answers == 1
-    mend_rollups(day.store)
-    assert day.unix(4) not in day.held()
-    day.build()
-    assert len(day.held()) == HOURS
-    day.assert_exact()
-    assert day.torn_answers == 1
-
-
-def test_where_nobody_was_active_missing_rows_are_noticed_too(store: ClickHouseEventStore) -> None:
-    day = Day(store)
-    day.deliver([day.create(uuid.uuid4(), "only", 2)])
-    day.build()
-    store.execute("DELETE FROM user_hours WHERE generation = {g:UUID}", {"g": day.held()[day.unix(2)]})
-
-    day.assert_exact()
-    assert day.whole_answers == 1, "beside that about errors, an answer without rows is believed"
-
-
 def test_a_generation_that_is_committed_while_a_query_is_planned_costs_no_event(day: Day) -> None:
     """ClickHouse fixes what it will read of user_hours before it finds out what holds: shown by slowing that down."""
     asked = next(day.asked())
@@ -274,45 +224,3 @@ def test_what_holds_is_computed_once_for_all_of_a_statement(store: ClickHouseEve
     )
 
     assert len(rows) == 1
-
-
-def test_superseded_counts_go_and_with_them_what_dead_builders_left(day: Day) -> None:
-    day.deliver([day.create(uuid.uuid4(), "a", 1)])
-    with suppress(StoreUnavailable):
-        day.build(Meanwhile(day.store, 4, die))  # before the commit
-    day.build()
-    held = day.held()
-
-    assert clear_superseded(day.store, 3_600) == 0
-    assert clear_superseded(day.store, 0) >= 2
-    assert clear_superseded(day.store, 0) == 0
-    kept = day.store.select(
-        "SELECT DISTINCT generation FROM user_hours WHERE hour >= {d:DateTime('UTC')}",
-        {"d": day.start.replace(tzinfo=None)},
-    )
-    assert {uuid.UUID(row["generation"]) for row in kept} == set(held.values())
-    assert day.held() == held
-    day.assert_exact()
-
-
-def test_marks_are_added_up_by_merges_and_hours_hold_as_before(day: Day) -> None:
-    before = day.held()
-    day.store.command("OPTIMIZE TABLE hour_marks FINAL")
-
-    rows = day.store.select("SELECT max(rows) AS rows FROM (SELECT count() AS rows FROM hour_marks GROUP BY hour)", {})
-    assert rows == [{"rows": 1}]
-    assert day.held() == before
-    day.deliver([day.create(uuid.uuid4(), "a", 6)])
-    day.store.command("OPTIMIZE TABLE hour_marks FINAL")
-    assert set(before) - set(day.held()) == {day.unix(6)}
-
-
-def test_an_open_hour_is_not_counted(store: ClickHouseEventStore) -> None:
-    day = Day(store)
-    day.deliver([day.create(uuid.uuid4(), "a", 0), day.create(uuid.uuid4(), "a", 1)])
-
-    day.build(until=day.at(2, 4))
-    assert set(day.held()) == {day.unix(0)}
-    day.build(until=day.at(2, 6))
-    assert set(day.held()) == {day.unix(0), day.unix(1)}
-    day.assert_exact()

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from event_analytics.fold import TOMBSTONE_VERSION_MIN
+from event_analytics.hour_marks import HOUR_SECONDS
 from event_analytics.identifiers import timestamp_ms_of
 
 CREATE_VERSION_MAX: Final = 2**52  # of a row that no fold has touched: this minus its acceptance
 # Folds stay below it until the year 2041: 4096 times microseconds.
-_HOUR_SECONDS: Final = 3_600
 _HOUR_MS: Final = 3_600_000
 
 
@@ -93,7 +93,7 @@ class Settlement(NamedTuple):
 
 def key_of(create: Create) -> Key:
     """The key of the row that a create becomes."""
-    return Key(create.conversation_id, int(create.timestamp.timestamp()) // _HOUR_SECONDS * _HOUR_SECONDS)
+    return Key(create.conversation_id, int(create.timestamp.timestamp()) // HOUR_SECONDS * HOUR_SECONDS)
 
 
 def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
@@ -115,7 +115,7 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
 
 def _tells_hour(create: Create) -> bool:
     time_ms = timestamp_ms_of(create.id)
-    return time_ms is not None and time_ms // _HOUR_MS == int(create.timestamp.timestamp()) // _HOUR_SECONDS
+    return time_ms is not None and time_ms // _HOUR_MS == int(create.timestamp.timestamp()) // HOUR_SECONDS
 
 
 def decide(rows: Iterable[Mapping[str, Any]], creates: Iterable[Create]) -> Settlement:

@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from event_analytics.archive_keys import RAW_PREFIX, hour_prefix, parse_key
+from event_analytics.hour_marks import HOUR_SECONDS
 from event_analytics.ports import ErasableStore, ObjectStore
 from event_analytics.routing import EVENT_CHANGES_TOPIC, EVENTS_TOPIC
 
 CURSOR_NAME: Final = "state/v1/verified.json"
-HOUR_SECONDS: Final = 3_600
 # Hours in which objects that come late are looked for, by their names: a spool that is drained within two days. Of an
 # archive of 12 partitions that writes an object a minute they are some 70 lists of 1,000 names, once an hour.
 LATE_HOURS: Final = 48

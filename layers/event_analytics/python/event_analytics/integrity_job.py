@@ -14,9 +14,9 @@ from uuid import UUID
 from event_analytics.conflict_settling import settle_ids
 from event_analytics.erasure import Erased
 from event_analytics.erasure_index import ErasureIndex
+from event_analytics.hour_marks import HOUR_SECONDS
 from event_analytics.integrity import LISTED_MAX, Report
 from event_analytics.integrity_cursor import (
-    HOUR_SECONDS,
     LATE_HOURS,
     Cursor,
     count_objects,
