@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from event_analytics.archive_coverage import cover
 from event_analytics.archive_keys import parse_key
 from event_analytics.dead_letters import DeadLetterWriter, DeadRecord
@@ -84,8 +86,8 @@ def test_rollups_of_an_erased_user_go_and_are_made_anew(world: World) -> None:
 
 def test_letters_spool_replays_and_former_versions_are_cleaned_too(world: World) -> None:
     mine, other = world.create("alice", "secret"), world.create("bob", "open")
-    broken = mine._replace(value=(mine.value or b"").replace(b"}", b""))
-    nameless = mine._replace(key=None, value=b'{"user_id": "%b", "accepted_us"' % world.own("alice").encode())
+    broken = structs.replace(mine, value=(mine.value or b"").replace(b"}", b""))
+    nameless = structs.replace(mine, key=None, value=b'{"user_id": "%b", "accepted_us"' % world.own("alice").encode())
     letters = [DeadRecord(record, "record_undecodable", "no event") for record in (broken, nameless, other)]
     DeadLetterWriter(world.objects, FakeEventLog()).write(letters, "e1", 1)
     world.objects.put_new(spool_name(1, "both"), encode_spool(map(as_spooled, (mine, other))))
@@ -226,7 +228,7 @@ def test_what_another_user_sent_under_the_same_id_comes_to_light(world: World) -
     first = world.create("alice", "secret")
     event = {**json.loads(first.value or b""), "user_id": world.own("bob"), "conversation_id": world.own("d")}
     event |= {"accepted_us": world.clock_us + 5, "input": world.own("open")}
-    second = first._replace(offset=7, key=b"bob", value=json.dumps(event).encode())
+    second = structs.replace(first, offset=7, key=b"bob", value=json.dumps(event).encode())
     world.sent.append(second)
     world.load(first, second)
     world.archive(first)

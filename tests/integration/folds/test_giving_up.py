@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.change import decode_stored_change
@@ -215,7 +216,7 @@ def test_properties_of_another_producer_that_are_no_object_cost_their_patches_on
     identifier = an_id()
     event = lake.event(identifier)
     value = (event.value or b"").replace(b'"properties":{}', f'"properties":{properties}'.encode())
-    lake.load(event._replace(value=value))
+    lake.load(structs.replace(event, value=value))
     assert lake.row(identifier) is not None
 
     line = lake.load(lake.update(identifier, '{"properties":{"a":1}}'), lake.update(identifier, '{"error":"x"}'))
@@ -228,7 +229,7 @@ def test_a_patch_of_another_producer_that_is_no_object_is_a_letter_that_holds_it
     identifier = an_id()
     update = lake.update(identifier, '{"properties":{}}')
     value = (update.value or b"").replace(b'"patch":{}', b'"patch":"{\\"a\\""')
-    lake.load(lake.event(identifier), update._replace(value=value))
+    lake.load(lake.event(identifier), structs.replace(update, value=value))
 
     (letter,) = lake.letters()
     assert decode_stored_change(letter.value or b"") == decode_stored_change(value)

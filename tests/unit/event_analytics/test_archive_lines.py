@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from event_analytics.archive import ArchiveUnreadable, decode_line, encode_line, plan_archive, read_object
 from event_analytics.archive_keys import ArchiveKey, parse_key
@@ -46,7 +47,7 @@ def test_a_line_gives_back_the_record_it_was_made_of(record: KafkaRecord) -> Non
 
 @given(st.lists(RECORDS, max_size=20, unique_by=lambda record: record.offset))
 def test_objects_give_back_the_records_of_their_batch(records: Sequence[KafkaRecord]) -> None:
-    batch = [record._replace(partition=3, timestamp_ms=abs(record.timestamp_ms)) for record in records]
+    batch = [structs.replace(record, partition=3, timestamp_ms=abs(record.timestamp_ms)) for record in records]
 
     found = [
         record for archived in plan_archive(batch, "e1") for record in read_object(key_of(archived.name), archived.body)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from event_analytics.dead_letters import DeadLetterWriter
 from event_analytics.observability import InvocationLine
@@ -73,7 +74,7 @@ def test_the_first_record_of_each_key_carries_the_trace() -> None:
     marked = mark_records(records, Trace(TRACE_ID, "00f067aa0ba902b7", "01"))
 
     assert [record.traceparent for record in marked] == [HEADER, HEADER, None, HEADER]
-    assert [record._replace(traceparent=None) for record in marked] == records
+    assert [structs.replace(record, traceparent=None) for record in marked] == records
 
 
 def test_a_request_of_a_trace_goes_on_under_a_span_of_ours() -> None:
@@ -103,8 +104,8 @@ def test_a_request_of_no_trace_is_untouched(headers: dict[str, str]) -> None:
 def test_a_trace_survives_the_spool_and_costs_nothing_without_one() -> None:
     plain = Record("events", b"u", b"{}", 1)
 
-    assert decode_spool(encode_spool([plain._replace(traceparent=HEADER), plain])) == [
-        plain._replace(traceparent=HEADER),
+    assert decode_spool(encode_spool([structs.replace(plain, traceparent=HEADER), plain])) == [
+        structs.replace(plain, traceparent=HEADER),
         plain,
     ]
     assert b"traceparent" not in gzip.decompress(encode_spool([plain]))

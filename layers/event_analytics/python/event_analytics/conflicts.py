@@ -7,7 +7,7 @@ that turns out to be the first accepted after all, because its create came late,
 `conflict_sql` has the statements, `conflict_settling` runs them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -96,7 +96,7 @@ def key_of(create: Create) -> Key:
     return Key(create.conversation_id, int(create.timestamp.timestamp()) // HOUR_SECONDS * HOUR_SECONDS)
 
 
-def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
+def conflict_candidates(creates: Sequence[Create]) -> list[UUID]:
     """The ids that could stand under another key too, each once: those that do not tell their event's hour.
 
     An id of version 7 whose time lies in the hour of the timestamp is looked at only if the batch itself holds it under
@@ -104,18 +104,24 @@ def conflict_candidates(creates: Iterable[Create]) -> list[UUID]:
     ClickHouse finds the others, those of another conversation. One in the hour beside is looked at: a client that sends
     an id again with the time of the new attempt comes there, and few others do, within moments of a full hour.
     """
-    firsts: dict[UUID, Create] = {}
-    found: dict[UUID, None] = {}
-    for create in creates:
-        first = firsts.setdefault(create.id, create)
-        if not _tells_hour(create) or (first is not create and key_of(first) != key_of(create)):
-            found[create.id] = None
+    found = {create.id: None for create in creates if not _tells_hour(create)}
+    if len({create.id.int for create in creates}) < len(creates):  # numbers, as hashing a UUID costs a call
+        found |= _under_two_keys(creates)
     return list(found)
 
 
 def _tells_hour(create: Create) -> bool:
     time_ms = timestamp_ms_of(create.id)
-    return time_ms is not None and time_ms // _HOUR_MS == int(create.timestamp.timestamp()) // HOUR_SECONDS
+    return time_ms is not None and time_ms // _HOUR_MS == create.timestamp.timestamp() // HOUR_SECONDS
+
+
+def _under_two_keys(creates: Iterable[Create]) -> dict[UUID, None]:
+    firsts: dict[UUID, Create] = {}
+    return {
+        create.id: None
+        for create in creates
+        if (first := firsts.setdefault(create.id, create)) is not create and key_of(first) != key_of(create)
+    }
 
 
 def decide(rows: Iterable[Mapping[str, Any]], creates: Iterable[Create]) -> Settlement:

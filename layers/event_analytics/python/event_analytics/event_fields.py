@@ -20,6 +20,7 @@ from event_analytics.event import ALIASES, JSON_DEPTH_MAX, JSON_KEYS_MAX, NO_JSO
 _JSON_NULL: Final = b"null"
 _LINE_FEED, _CARRIAGE_RETURN = b"\n\r"  # as numbers: bytes find a number five times as fast as bytes
 ESCAPED_NUL: Final = b"\\u0000"  # how JSON writes a NUL; where this is missing, there is none
+_SHALLOW_BYTES_MAX: Final = 2 * JSON_DEPTH_MAX  # so few hold neither more levels nor more keys than are taken
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -222,8 +223,10 @@ def check_object(raw: msgspec.Raw, field: str) -> msgspec.Raw:
     document = _decode_field(text, field)
     if not isinstance(document, dict):
         raise Refused(Reason.WRONG_TYPE, f"{field} is a JSON object", field)
-    # Each level opens with a bracket and each key is followed by a colon, so most objects need no walk.
-    if text.count(b"{") + text.count(b"[") > JSON_DEPTH_MAX or text.count(b":") > JSON_KEYS_MAX:
+    # Each level has two brackets and each key is followed by a colon, so most objects need no walk.
+    if len(text) > _SHALLOW_BYTES_MAX and (
+        text.count(b"{") + text.count(b"[") > JSON_DEPTH_MAX or text.count(b":") > JSON_KEYS_MAX
+    ):
         _check_shape(document, field)
     # A line break outside a JSON text is white space, and an encoded event is one line.
     if _LINE_FEED in text or _CARRIAGE_RETURN in text:

@@ -36,7 +36,7 @@ def hour_of(instant: datetime) -> int:
 
 def hours_of(creates: Iterable[Timed]) -> set[int]:
     """The hours that creates are written to."""
-    return {hour_of(create.timestamp) for create in creates}
+    return {int(hour) * HOUR_SECONDS for hour in {create.timestamp.timestamp() // HOUR_SECONDS for create in creates}}
 
 
 def mark_hours(store: EventStore, hours: Iterable[int]) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 from uuid import UUID
+
+import msgspec
 
 from event_analytics.change import Change
 from event_analytics.errors import Reason, Refused
@@ -18,7 +20,7 @@ IDEMPOTENCY_KEY_LENGTH_MAX: Final = 200  # a UUID or a hash fits several times
 REJECTED: Final = "rejected"  # beside the outcomes of what was to be written
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One event of a request: its id where it has one, and either its record or why it is refused."""
 
     id: str | None

@@ -5,16 +5,18 @@ ascend. Key and value may be null or missing.
 """
 
 import hashlib
-from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import structs
 
 from event_analytics.record_times import accepted_ms_of
 
 
-class KafkaRecord(NamedTuple):
+class KafkaRecord(msgspec.Struct, frozen=True, gc=False):
     """One record as Kafka holds it; what Kafka has as null is None.
 
     `timestamp_ms`: when it was accepted, Unix milliseconds (`record_times`).
@@ -23,9 +25,12 @@ class KafkaRecord(NamedTuple):
     topic: str
     partition: int
     offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
+    timestamp_ms: int = msgspec.field(name="timestamp")
+    key: bytes | None = None
+    value: bytes | None = None
+
+
+_Batch = dict[str, list[KafkaRecord]]  # by topic and partition; msgspec reads base64 wherever bytes are meant
 
 
 class OffsetRun(NamedTuple):
@@ -47,18 +52,18 @@ class OffsetRun(NamedTuple):
 
 
 def read_records(event: Mapping[str, Any]) -> list[KafkaRecord]:
-    """All records of an invocation, partition by partition, in offset order within each."""
+    """All records of an invocation, partition by partition, in offset order within each.
+
+    Raises:
+        msgspec.ValidationError: this is no event that Lambda makes of a Kafka batch.
+    """
+    records = [*chain.from_iterable(msgspec.convert(event["records"], _Batch).values())]
+    carried = [each.get("headers") for each in chain.from_iterable(event["records"].values())]
+    if not any(carried):
+        return records
     return [
-        KafkaRecord(
-            record["topic"],
-            record["partition"],
-            record["offset"],
-            accepted_ms_of(record["timestamp"], headers) if (headers := record.get("headers")) else record["timestamp"],
-            None if (key := record.get("key")) is None else a2b_base64(key),
-            None if (value := record.get("value")) is None else a2b_base64(value),
-        )
-        for records in event["records"].values()
-        for record in records
+        structs.replace(record, timestamp_ms=accepted_ms_of(record.timestamp_ms, headers)) if headers else record
+        for record, headers in zip(records, carried, strict=True)
     ]
 
 

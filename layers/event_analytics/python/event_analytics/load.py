@@ -8,6 +8,7 @@ table's key (docs/decisions/0004).
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -39,7 +40,7 @@ EMBEDDINGS_COLUMNS: Final = EmbeddingRow.__struct_fields__  # an ephemeral colum
 _encoder = msgspec.json.Encoder()
 
 
-class EventRow(NamedTuple):
+class EventRow(msgspec.Struct, frozen=True, gc=False):
     """The row of an event, and what it says."""
 
     record: KafkaRecord
@@ -47,7 +48,7 @@ class EventRow(NamedTuple):
     event: StoredEvent
 
 
-class ChangeRow(NamedTuple):
+class ChangeRow(msgspec.Struct, frozen=True, gc=False):
     """The row of a change, and the event that it is about."""
 
     record: KafkaRecord
@@ -71,46 +72,26 @@ class LoadPlan(NamedTuple):
     newest_accepted_us: int
 
 
-class _Rows:
-    """Rows of a batch as they are found."""
-
-    def __init__(self) -> None:
-        self.events: list[EventRow] = []
-        self.embeddings: list[LoadRow] = []
-        self.changes: list[ChangeRow] = []
-        self.dead: list[DeadRecord] = []
-        self.newest_accepted_us = 0
-
-    def add(self, record: KafkaRecord) -> None:
+def plan_load(records: Iterable[KafkaRecord]) -> LoadPlan:
+    """Rows and dead records of a batch, by partition and offset, so that a redelivery is planned alike."""
+    events: list[EventRow] = []
+    changes: list[ChangeRow] = []
+    dead: list[DeadRecord] = []
+    accepted_us = [0]
+    for record in chain.from_iterable(run.records for run in runs_of(records)):
         try:
             value = _line_of(record)
             if is_change(value):
-                self._add_change(record, value)
+                change = decode_stored_change(value)
+                changes.append(ChangeRow(record, value, change.id))
+                accepted_us.append(change.version)
             else:
-                self._add_event(record, value)
+                event = decode_stored_event(value)
+                events.append(EventRow(record, value, event))
+                accepted_us.append(event.accepted_us)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            self.dead.append(DeadRecord(record, REASON_UNDECODABLE, str(error)))
-
-    def _add_event(self, record: KafkaRecord, value: bytes) -> None:
-        event = decode_stored_event(value)
-        self.events.append(EventRow(record, value, event))
-        self.newest_accepted_us = max(self.newest_accepted_us, event.accepted_us)
-        if event.input_embeddings or event.output_embeddings:
-            self.embeddings.append(LoadRow(record, _embedding_row(event)))
-
-    def _add_change(self, record: KafkaRecord, value: bytes) -> None:
-        change = decode_stored_change(value)
-        self.changes.append(ChangeRow(record, value, change.id))
-        self.newest_accepted_us = max(self.newest_accepted_us, change.version)
-
-
-def plan_load(records: Iterable[KafkaRecord]) -> LoadPlan:
-    """Rows and dead records of a batch, by partition and offset, so that a redelivery is planned alike."""
-    rows = _Rows()
-    for run in runs_of(records):
-        for record in run.records:
-            rows.add(record)
-    return LoadPlan(rows.events, rows.embeddings, rows.changes, rows.dead, rows.newest_accepted_us)
+            dead.append(DeadRecord(record, REASON_UNDECODABLE, str(error)))
+    return LoadPlan(events, _embedding_rows(events), changes, dead, max(accepted_us))
 
 
 def changed_ids(rows: Iterable[ChangeRow]) -> list[UUID]:
@@ -122,6 +103,14 @@ def without(rows: list[AnyRow], dead: Iterable[DeadRecord]) -> list[AnyRow]:
     """The rows whose record is not among the dead."""
     dead_records = {one.record for one in dead}
     return [row for row in rows if row.record not in dead_records] if dead_records else rows
+
+
+def _embedding_rows(rows: Iterable[EventRow]) -> list[LoadRow]:
+    return [
+        LoadRow(row.record, _embedding_row(row.event))
+        for row in rows
+        if row.event.input_embeddings or row.event.output_embeddings
+    ]
 
 
 def _embedding_row(event: StoredEvent) -> bytes:

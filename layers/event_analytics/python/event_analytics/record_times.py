@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from event_analytics.routing import Record
 
 # A twelfth of the shortest retention that the template takes, 1 h. Ingest sends within seconds of acceptance: only what
@@ -28,7 +30,7 @@ def date_records(records: Sequence[Record], now_ms: int) -> Sequence[Record]:
     return [
         record
         if record.timestamp_ms >= oldest_ms
-        else record._replace(timestamp_ms=now_ms, accepted_ms=record.timestamp_ms)
+        else structs.replace(record, timestamp_ms=now_ms, accepted_ms=record.timestamp_ms)
         for record in records
     ]
 

@@ -7,7 +7,9 @@ CRC-32, as librdkafka's `consistent` partitioner does: each has a key of its own
 
 import zlib
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from event_analytics.change import Change, encode_change
 from event_analytics.event import Event, encode_event
@@ -25,7 +27,7 @@ _POSITIVE: Final = 0x7FFFFFFF
 _HOT_KEYS: Final = 65_536  # keys whose hash is kept: hashing in Python costs 5 us, users come back within seconds
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One Kafka record to append. `timestamp_ms` is the time of acceptance: archive hours and replays mean it.
 
     `traceparent`: the header of that name, where the request brought one (`tracing`). `accepted_ms`: likewise, set by

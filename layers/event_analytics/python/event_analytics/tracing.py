@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
+
 from event_analytics.ports import DurableLog, Outcome
 from event_analytics.routing import Record
 
@@ -69,7 +71,7 @@ def mark_records(records: Sequence[Record], trace: Trace) -> list[Record]:
     marked = []
     for record in records:
         place = (record.topic, record.key)
-        marked.append(record if place in seen else record._replace(traceparent=trace.header))
+        marked.append(record if place in seen else structs.replace(record, traceparent=trace.header))
         seen.add(place)
     return marked
 

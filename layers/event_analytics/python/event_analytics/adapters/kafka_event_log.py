@@ -147,11 +147,15 @@ class KafkaEventLog:
         partitions = self._partitions.get(topic)
         if partitions is None:
             partitions = self._partitions[topic] = _count_partitions(producer, topic, deadline)
-        places: defaultdict[TopicPartition, list[int]] = defaultdict(list)
+        places: defaultdict[int, list[int]] = defaultdict(list)
         for index in indexes:
-            places[TopicPartition(topic, partition_of(topic, records[index].key, partitions))].append(index)
+            places[partition_of(topic, records[index].key, partitions)].append(index)
         send = kafka_bulk.append_batches if self._appends_batches else _send_each
-        return [sent for place, those in places.items() for sent in send(producer, place, those, records)]
+        return [
+            sent
+            for partition, those in places.items()
+            for sent in send(producer, TopicPartition(topic, partition), those, records)
+        ]
 
     def _forget_producer(self) -> None:
         producer, self._producer = self._producer, None
