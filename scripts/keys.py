@@ -53,6 +53,7 @@ class UsagePlan:
 
     def enter(self, key_id: str, identifier: str) -> None:
         """Return once the requests of the key count in the plan."""
+        self.leave(key_id)  # what a creation that failed half-way had entered: nothing stands there twice
         name = self._name_of(key_id)
         entered = self._client.create_api_key(name=name, value=identifier, enabled=True)["id"]
         self._client.create_usage_plan_key(usagePlanId=self._plan_id, keyId=entered, keyType="API_KEY")
@@ -60,9 +61,9 @@ class UsagePlan:
     def leave(self, key_id: str) -> None:
         """Return once nothing is counted for the key; it need not be there."""
         name = self._name_of(key_id)
-        for entry in self._client.get_api_keys(nameQuery=name)["items"]:
-            if entry["name"] == name:
-                self._client.delete_api_key(apiKey=entry["id"])
+        pages = self._client.get_paginator("get_api_keys").paginate(nameQuery=name)  # of all names that begin so
+        for entered in [each["id"] for page in pages for each in page["items"] if each["name"] == name]:
+            self._client.delete_api_key(apiKey=entered)
 
     def _name_of(self, key_id: str) -> str:
         return f"{self._plan_id}-{key_id}"
@@ -76,9 +77,15 @@ def _parse_arguments(words: list[str] | None) -> argparse.Namespace:
     create = commands.add_parser("create")
     create.add_argument("id")
     create.add_argument("--scopes", default="write", help="comma-separated: write, read, admin")
-    create.add_argument("--days", type=int, help="expires after so many days; without it: never")
+    create.add_argument("--days", type=_days, help="expires after so many days; without it: never")
     commands.add_parser("revoke").add_argument("id")
     return parser.parse_args(words)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:  # 0 would be never, and less a key that is dead when it is shown
+        raise argparse.ArgumentTypeError("a number of days, 1 or more")
+    return int(text)
 
 
 def _stack_of(stack_name: str | None) -> tuple[Any, dict[str, str]]:

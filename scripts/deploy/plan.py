@@ -12,6 +12,7 @@ SAM: Final = "sam"
 CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 CODE: Final = "tallystream"  # the stack of template.yaml
 SETUP_OUTPUT: Final = "SetupFunctionName"
+SETUP_SECONDS_MAX: Final = 630  # the function's Timeout of 600, and a cold start before it
 Value = str | Source
 
 
@@ -96,6 +97,22 @@ def parameters_of(stage: Stage, stack: str) -> dict[str, Value]:
     return taken | given | shared | dict(stage.parameters[stack])
 
 
+def defaults_to_restore(
+    declared: Mapping[str, Mapping[str, object]], present: Mapping[str, str], given: Mapping[str, Value]
+) -> dict[str, str]:
+    """Parameters that an earlier deploy set and this one does not name, with the defaults that they get back.
+
+    Sam would keep what the stack has, so that a line taken out of a stage's file, or a stack out of its list, would
+    hold for ever. `declared`: the template's; `present`: the stack's values.
+    """
+    defaults = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
+    return {
+        name: defaults[name]
+        for name, value in present.items()
+        if name in defaults and name not in given and value != defaults[name]
+    }
+
+
 def command_of(step: Step, values: Mapping[Source, str] | None = None) -> list[str]:
     """The step as words of a command line. Without `values` what is not known yet stands as `<stack.Output>`."""
     match step:
@@ -107,7 +124,8 @@ def command_of(step: Step, values: Mapping[Source, str] | None = None) -> list[s
             return [SAM, "delete", "--stack-name", stack_name, "--region", region, "--no-prompts"]
         case SetUp(stack_name, region):
             name = f"<{stack_name}.{SETUP_OUTPUT}>"
-            return ["aws", "lambda", "invoke", "--function-name", name, "--region", region, "/dev/stdout"]
+            wait = ["--cli-read-timeout", str(SETUP_SECONDS_MAX)]
+            return ["aws", "lambda", "invoke", "--function-name", name, "--region", region, *wait, "/dev/stdout"]
         case Deploy():
             return _deploy_command(step, values or {})
 

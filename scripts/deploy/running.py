@@ -7,14 +7,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scripts.deploy.plan import CODE, SAM, SETUP_OUTPUT, Build, Delete, Deploy, SetUp, Step, command_of
+from local_runtime.sam_template import read_template
+from scripts.deploy.plan import (
+    CODE,
+    SAM,
+    SETUP_OUTPUT,
+    SETUP_SECONDS_MAX,
+    Build,
+    Delete,
+    Deploy,
+    SetUp,
+    Step,
+    command_of,
+    defaults_to_restore,
+)
 from scripts.deploy.stacks import Output, Source
 from scripts.deploy.stages import Stage
 from scripts.failures import ScriptFailed
 
 MISSING_STACK = "ValidationError"  # how CloudFormation says that it has no such stack
+NEVER_MADE = "ROLLBACK_COMPLETE"  # of a stack whose first deploy failed: it holds nothing and takes no update
+# One call that waits for its end: by default boto3 gives up after 60 s and invokes the function again, beside the first
+# time. Keep-alive, as a NAT forgets a silent connection sooner.
+SETUP_CLIENT = {"read_timeout": SETUP_SECONDS_MAX, "retries": {"total_max_attempts": 1}, "tcp_keepalive": True}
 
 
 class DeployStopped(ScriptFailed):
@@ -28,8 +46,8 @@ class OutputMissing(DeployStopped):
 class Session(Protocol):
     """Gives boto3 clients of a region."""
 
-    def client(self, service: str) -> Any:
-        """The client of a service, by AWS's name."""
+    def client(self, service: str, **options: Any) -> Any:
+        """The client of a service, by AWS's name; `options` are boto3's."""
         ...
 
 
@@ -77,8 +95,22 @@ class Runner:
             if step.is_executed:
                 raise
             return f"left out until there is something to change: {missing}"
-        self._call(command_of(step, values), self._environment)
+        present = self._find_stack(step.stack_name) or {}
+        if present.get("StackStatus") == NEVER_MADE and step.is_executed:
+            self._remove(step.stack_name)
+            present = {}
+        self._call(command_of(self._with_defaults(step, present), values), self._environment)
         return self._describe_outputs(step) if step.is_executed else "a change set, not executed"
+
+    def _remove(self, stack_name: str) -> None:
+        cloudformation = self._session.client("cloudformation")
+        cloudformation.delete_stack(StackName=stack_name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name)
+
+    def _with_defaults(self, step: Deploy, present: Mapping[str, Any]) -> Deploy:
+        values = {each["ParameterKey"]: each["ParameterValue"] for each in present.get("Parameters", [])}
+        declared = read_template(self._repository / step.template).get("Parameters", {}) if values else {}
+        return step._replace(parameters={**defaults_to_restore(declared, values, step.parameters), **step.parameters})
 
     def _call(self, command: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run a program that speaks for itself."""
@@ -101,17 +133,25 @@ class Runner:
         return str(answer["BootstrapBrokerStringSaslIam"])
 
     def _outputs(self, stack_name: str) -> dict[str, str] | None:
+        stack = self._find_stack(stack_name)
+        if stack is None:
+            return None
+        return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+    def _find_stack(self, stack_name: str) -> Mapping[str, Any] | None:
         try:
             (stack,) = self._session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] == MISSING_STACK:
                 return None
             raise
-        return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+        found: Mapping[str, Any] = stack
+        return found
 
     def _set_up(self, stack_name: str) -> str:
         name = (self._outputs(stack_name) or {})[SETUP_OUTPUT]
-        answer = self._session.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        client = self._session.client("lambda", config=Config(**SETUP_CLIENT))
+        answer = client.invoke(FunctionName=name, Payload=b"{}")
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise DeployStopped(f"{name}: {payload.get('errorType')}: {payload.get('errorMessage')}")

@@ -37,6 +37,8 @@ class StackKind:
 
 
 BUILT_TEMPLATE: Final = ".aws-sam/build/template.yaml"  # where `sam build` leaves it
+# Those of which an alarm looks at what Lambda itself says: one that is killed says nothing.
+ALARMED_FUNCTIONS: Final = tuple(f"{name}FunctionName" for name in ("Ingest", "Query", "Authorizer", "Load", "Archive"))
 _SUBNETS: Final = Output("network", "PrivateSubnets")
 _GROUP: Final = Output("network", "SecurityGroup")
 _KEY: Final = Output("store", "KmsKeyArn")
@@ -83,9 +85,6 @@ STACKS: Final[Mapping[str, StackKind]] = {
     ),
     "observability": StackKind(
         "infrastructure/observability.yaml",
-        takes={
-            name: Output("tallystream", name)
-            for name in ("IngestFunctionName", "LoadFunctionName", "ArchiveFunctionName")
-        },
+        takes={name: Output("tallystream", name) for name in ALARMED_FUNCTIONS},
     ),
 }

@@ -11,8 +11,10 @@ from scripts.deploy.stacks import STACKS
 from scripts.failures import ScriptFailed
 
 FOLDER: Final = Path("infrastructure/stages")
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")  # part of names of stacks and of a bucket, which is the shortest
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")  # part of names of stacks and of a bucket
 _OWN_NAMES: Final = {"region", "stacks"}
+_BUCKET_CHARACTERS_MAX: Final = 63  # S3's limit; the archive's name holds those of stage, account and region
+_ACCOUNT: Final = "0" * 12
 
 
 class StageUnusable(ScriptFailed):
@@ -54,9 +56,15 @@ def read_stage(repository: Path, name: str) -> Stage:
     if unknown or "region" not in content:
         what = f"there is no stack {unknown[0]}" if unknown else "it names no region"
         raise StageUnusable(f"{FOLDER / path.name}: {what}; stacks are {', '.join(STACKS)}")
+    region = str(content["region"])
+    room = _BUCKET_CHARACTERS_MAX - len(f"tallystream--store-archive-{_ACCOUNT}-{region}")
+    if len(name) > room:
+        raise StageUnusable(
+            f"{name!r} is too long: in {region} the name of the archive's bucket leaves {room} characters"
+        )
     return Stage(
         name=name,
-        region=str(content["region"]),
+        region=region,
         stacks=tuple(stack for stack in STACKS if stack in wanted),
         parameters={stack: _texts_of(content.get(stack, {})) for stack in STACKS},
     )

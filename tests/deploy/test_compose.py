@@ -73,6 +73,13 @@ def test_localstack_is_the_last_that_runs_without_a_token() -> None:
     assert SERVICES["localstack"]["environment"]["LAMBDA_DOCKER_NETWORK"] == COMPOSE["networks"]["tallystream"]["name"]
 
 
+def test_redpanda_writes_what_it_acknowledges_as_health_says() -> None:
+    command = SERVICES["redpanda"]["command"]
+
+    # A mode for development bundles both a write cache and no fsync.
+    assert not [word for word in command if word.startswith(("--mode", "--unsafe-bypass-fsync"))]
+
+
 def test_services_wait_for_what_they_use_and_speak_to_it_by_name() -> None:
     for name, service in SERVICES.items():
         for awaited, how in service.get("depends_on", {}).items():

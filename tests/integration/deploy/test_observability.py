@@ -8,11 +8,12 @@ import pytest
 from event_analytics.adapters.aws_session import aws_session
 from local_runtime.sam_template import read_template
 from local_runtime.settings import REPOSITORY
+from scripts.deploy.stacks import ALARMED_FUNCTIONS
 from tests.conftest import EmbeddedStack
 
 NAME = "observability-under-test"
 TEMPLATE = REPOSITORY / "infrastructure/observability.yaml"
-FUNCTIONS = ("IngestFunctionName", "LoadFunctionName", "ArchiveFunctionName")
+FUNCTIONS = ALARMED_FUNCTIONS
 
 
 @pytest.fixture

@@ -13,7 +13,17 @@ from scripts.deploy.concurrency import (
     SERVERLESS_BROKERS,
     derive_ingest_concurrency,
 )
-from scripts.deploy.plan import Build, Delete, Deploy, SetUp, command_of, describe, plan_deploy, plan_destroy
+from scripts.deploy.plan import (
+    Build,
+    Delete,
+    Deploy,
+    SetUp,
+    command_of,
+    defaults_to_restore,
+    describe,
+    plan_deploy,
+    plan_destroy,
+)
 from scripts.deploy.settings import DeploySettings
 from scripts.deploy.stages import Stage, StageUnusable, read_stage
 
@@ -108,6 +118,7 @@ def test_days_of_the_archive_are_said_once(tmp_path: Path) -> None:
         ('region = "r"\nstacks = ["netwrok"]', "no stack netwrok"),
         ('region = "r"\nstacks = []\n[kafka]\nA = 1', "no stack kafka"),
         ("region = ", "prod.toml"),
+        (f'region = "{"r" * 20}"\nstacks = []', "leaves 3 characters"),
     ],
 )
 def test_a_stage_that_cannot_be_read_says_what_is_wrong(text: str, words: str, tmp_path: Path) -> None:
@@ -150,6 +161,14 @@ def test_a_deploy_may_end_with_a_stack_that_is_named(capsys: pytest.CaptureFixtu
     assert main(["up", "example", "--plan", "--until", "streaming"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sam"] * 3
     assert main(["up", "example", "--plan", "--until", "cache"]) == 1
+
+
+def test_what_a_stage_no_longer_says_goes_back_to_its_default() -> None:
+    declared: dict[str, dict[str, object]] = {"Door": {"Default": "api"}, "Days": {"Default": 0}, "Needed": {}}
+    present = {"Door": "alb", "Days": "0", "Needed": "x", "Gone": "y"}
+
+    assert defaults_to_restore(declared, present, {}) == {"Door": "api"}
+    assert defaults_to_restore(declared, present, {"Door": "alb"}) == {}
 
 
 def test_values_with_spaces_or_commas_stay_one_value() -> None:

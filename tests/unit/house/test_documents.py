@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import html
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from event_analytics import settings as function_settings
 from event_analytics.adapters.aws_session import aws_session
+from event_analytics.replay_state import read_job
 from local_runtime import settings as local_settings
 from tests.plain_sql import read_plain_questions
 
@@ -36,6 +38,23 @@ LIBRARIES = {
     "moto": "tests.contract.test_object_store",
     "pytest": "tests.contract.test_object_store",
 }
+
+CODE = "\n".join(
+    file.read_text("utf-8")
+    for folder in ("functions", "layers/event_analytics", "infrastructure", "localstack", "schema", "scripts")
+    for file in (ROOT / folder).rglob("*")
+    if file.suffix in {".py", ".sql", ".toml", ".yaml"}
+) + (ROOT / "template.yaml").read_text("utf-8")
+FOREIGN_NAMES = {
+    "ConcurrentExecutions", "KafkaDataLogsDiskUsed", "UnderReplicatedPartitions",  # metrics of AWS
+    "optimize_skip_unused_shards",  # a setting of ClickHouse
+    "log_trouble", "spool_trouble",  # ours: ingest makes them of the part that is in trouble
+}  # fmt: skip
+# Of the table in docs/benchmarks.md, those that the README asks in SQL.
+FIVE_QUESTIONS = (
+    "top users, 24 h", "errors of one event name, 7 d", "p95 per event name and session, 1 d",
+    "timeline of one session", "top sessions by error rate, 7 d",
+)  # fmt: skip
 
 
 def read_names(module: object) -> set[str]:
@@ -102,11 +121,49 @@ def test_the_readme_quotes_every_question_as_its_file_has_it_under_its_url() -> 
     assert quoted == {each.sql: each.url for each in read_plain_questions().values()}
 
 
+def anchors_of(document: Path) -> set[str]:
+    """The fragments that a rendered document has, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", (ROOT / document).read_text("utf-8"))
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", (ROOT / document).read_text("utf-8"))
+    places = [(ROOT / document.parent / path if path else ROOT / document, anchor) for path, anchor in links]
 
-    assert [link for link in links if not (ROOT / document.parent / link).exists()] == []
+    assert [place for place, _ in places if not place.exists()] == []
+    assert [(place, anchor) for place, anchor in places if anchor and anchor not in anchors_of(place)] == []
+
+
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each.parent == Path("docs")], ids=str)
+def test_every_name_that_a_document_quotes_is_in_the_code(document: Path) -> None:
+    quoted = re.findall(
+        r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+|[A-Z][a-z]+(?:[A-Z][a-z]+)+)`", (ROOT / document).read_text("utf-8")
+    )
+    names = {name for name in quoted if not name.startswith("test_")} - FOREIGN_NAMES
+
+    assert {name for name in names if not re.search(rf"\b{name}\b", CODE)} == set()
+
+
+def test_the_payload_of_the_runbooks_is_a_replay() -> None:
+    [payload] = re.findall(r"--payload '(\{.*?\})'", (ROOT / "docs/operating.md").read_text("utf-8"))
+
+    job = read_job(json.loads(payload), "r1")
+
+    assert (job.end_ms - job.start_ms) == 3_600_000
+
+
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    benchmarks = (ROOT / "docs/benchmarks.md").read_text("utf-8")
+    [held] = re.findall(r"^\| held for 60 s over HTTP[^|]*\|[^|]*\| ([\d,]+) \|$", benchmarks, re.MULTILINE)
+    [shows_ms] = re.findall(r"^\| from 202 to visible[^|]*p99, ms \|[^|]*\| ([\d,.]+) \|$", benchmarks, re.MULTILINE)
+    p50 = dict(re.findall(r"^\| ([^|]+) \| *\d* \| ([\d.]+) \|", benchmarks, re.MULTILINE))
+    asked = [round(float(p50[question]) / 5) * 5 for question in FIVE_QUESTIONS]
+
+    assert f"**{round(int(held.replace(',', '')), -2):,} events a second**" in README
+    assert f"to {float(shows_ms.replace(',', '')) / 1_000:.1f} s (p99) after its 202" in README
+    assert f"take {min(asked)} to {max(asked)} ms (p50)" in README
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

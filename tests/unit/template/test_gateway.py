@@ -96,6 +96,11 @@ def test_a_caller_who_should_wait_is_told_how_long() -> None:
     assert waiting == {"THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"}
 
 
+def test_a_changed_parameter_reaches_the_stage_that_callers_meet() -> None:
+    """SAM makes a deployment by the text of the API, in which a parameter is a name whatever its value is."""
+    assert RESOURCES["Api"]["Properties"]["AlwaysDeploy"] is True
+
+
 def test_every_key_has_a_rate_and_a_quota_on_every_route_that_wants_one() -> None:
     api, plan = RESOURCES["Api"]["Properties"], RESOURCES["KeyUsagePlan"]["Properties"]
 

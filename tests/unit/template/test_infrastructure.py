@@ -58,12 +58,14 @@ def test_a_stack_needs_nothing_but_what_the_stacks_before_it_give(stack: str) ->
         ("store", "ClickHouseLogin"),
         ("streaming", "Serverless"),
         ("streaming", "Provisioned"),
+        ("streaming", "Configuration"),
     ],
 )
 def test_what_holds_state_outlives_its_stack(stack: str, resource: str) -> None:
     found = template_of(stack)["Resources"][resource]
 
-    assert found["DeletionPolicy"] == found["UpdateReplacePolicy"] == "Retain"
+    # Plain Retain would also keep what a failed first deploy made, and its name would stop the second.
+    assert (found["DeletionPolicy"], found["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert STACKS[stack].is_kept
 
 
@@ -86,6 +88,20 @@ def test_the_subnets_reach_what_functions_and_pollers_call_and_nothing_else() ->
 
     # Lambda's pollers call lambda and sts by the role of the function; the queue of failed runs is Lambda's own affair.
     assert endpoints == granted | {"lambda", "sts"}
+
+
+def test_clickhouse_is_found_by_its_private_name_which_aws_does_not_serve() -> None:
+    resources, parameters = NETWORK["Resources"], NETWORK["Parameters"]
+    host = {"Ref": "ClickHouseHost"}
+    entries = {"Fn::GetAtt": ["ClickHouseEndpoint", "DnsEntries"]}
+
+    assert resources["ClickHouseEndpoint"]["Properties"]["PrivateDnsEnabled"] is False
+    assert resources["ClickHouseZone"]["Properties"]["Name"] == host
+    assert resources["ClickHouseName"]["Properties"]["Name"] == host
+    assert str(entries) in str(resources["ClickHouseName"]["Properties"]["AliasTarget"])
+    assert "ClickHouseEndpointHasItsName" in NETWORK["Rules"]
+    assert re.fullmatch(parameters["ClickHouseHost"]["AllowedPattern"], "x1y2.us-west-2.vpce.aws.clickhouse.cloud")
+    assert "ClickHouseEndpointId" in NETWORK["Outputs"]
 
 
 def test_nobody_comes_in_but_members_of_the_group_and_callers_of_the_door() -> None:
@@ -165,6 +181,8 @@ def test_brokers_admit_signed_clients_over_tls_only() -> None:
     settings = STREAMING["Resources"]["Configuration"]["Properties"]["ServerProperties"]
     assert "min.insync.replicas=2" in settings
     assert "unclean.leader.election.enable=false" in settings
+    assert provisioned["ConfigurationInfo"]["Revision"] == {"Fn::GetAtt": ["Configuration", "LatestRevision.Revision"]}
+    assert not re.fullmatch(STREAMING["Parameters"]["BrokerType"]["AllowedPattern"], "express.m7g.large")
 
 
 def test_every_log_group_forgets() -> None:

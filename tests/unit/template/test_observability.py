@@ -50,6 +50,18 @@ def test_an_alarm_looks_at_a_metric_that_there_is(alarm: dict[str, Any]) -> None
     assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
 
 
+def test_a_function_that_callers_wait_for_has_an_alarm_even_if_it_writes_no_line() -> None:
+    """One that is killed, or does not start, publishes no metric of ours; without the authorizer no other is called."""
+    watched = {
+        each["Value"]["Ref"]
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] == "AWS/Lambda" and alarm["MetricName"] == "Errors"
+        for each in alarm["Dimensions"]
+    }
+
+    assert watched >= {"IngestFunctionName", "QueryFunctionName", "AuthorizerFunctionName"}
+
+
 def test_the_metrics_that_tell_of_loss_and_delay_have_alarms() -> None:
     assert {alarm["MetricName"] for alarm in ALARMS.values()} >= DEMANDED
 
@@ -92,4 +104,6 @@ def test_the_code_publishes_where_the_alarms_look() -> None:
         "IngestFunctionName",
         "LoadFunctionName",
         "ArchiveFunctionName",
+        "QueryFunctionName",
+        "AuthorizerFunctionName",
     }

@@ -46,6 +46,10 @@ def test_a_function_logs_json_into_a_log_group_that_forgets(name: str) -> None:
     assert LOG_GROUPS[logging["LogGroup"]["Ref"]]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
+def test_no_log_level_hides_the_lines_that_carry_the_metrics() -> None:
+    assert PARAMETERS["LogLevel"]["AllowedValues"] == ["DEBUG", "INFO"]
+
+
 def environment_of(function: str) -> set[str]:
     """Names that the function's settings read."""
     settings = getattr(function_settings, f"{function.removesuffix('Function')}Settings")
@@ -179,7 +183,7 @@ def test_only_functions_that_check_keys_may_read_them() -> None:
 def test_the_archive_bucket_outlives_its_stack_and_is_private() -> None:
     bucket = RESOURCES["ArchiveBucket"]
 
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     assert "BucketEncryption" in bucket["Properties"]
     [refusal] = RESOURCES["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]

@@ -23,12 +23,15 @@ _USAGE: Final = "usage plan"
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """What the secret keeps of one key. `hash`: hex. `expires_at`: None is never."""
+    """What the secret keeps of one key. `hash`: hex, in no text of the record. `expires_at`: None is never."""
 
     id: str
     hash: str
     scopes: tuple[str, ...]
     expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"KeyRecord({self.id!r})"
 
 
 class KeyRing(msgspec.Struct, frozen=True):
