@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from event_analytics.access import KeyRing, read_key_ring, usage_identifier
+from event_analytics.access import KeyRecord, KeyRing, read_key_ring, usage_identifier
 from event_analytics.adapters.aws_session import aws_session
 from event_analytics.key_ring import KEY_SECRET_BYTES, KeyRingUnchanged, add_key, revoke_key
 from local_runtime.settings import LocalSettings
@@ -107,8 +107,14 @@ def _change(ring: KeyRing, arguments: argparse.Namespace) -> tuple[KeyRing, str]
         return changed, key
     if arguments.command == "revoke":
         return revoke_key(ring, arguments.id), f"{arguments.id} is dead within two minutes"
-    records = (f"{each.id}\t{','.join(each.scopes)}\t{each.expires_at or 'never expires'}" for each in ring.keys)
+    records = (f"{each.id}\t{','.join(each.scopes)}\t{_describe_end(each)}" for each in ring.keys)
     return ring, "\n".join(records)
+
+
+def _describe_end(record: KeyRecord) -> str:
+    if not record.has_clear_end:
+        return f"refused: its expiry {record.expires_at} has no time zone"
+    return str(record.expires_at or "never expires")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from event_analytics.errors import StoreUnavailable
 from event_analytics.migrations import CREATE_JOURNAL, read_migrations
 from local_runtime.settings import LocalSettings
 from scripts.connection import read_connection
+from scripts.settings import OperatorSettings
 
 MIGRATIONS: Final = Path(__file__).parents[1] / "schema" / "migrations"
 
@@ -28,7 +29,7 @@ def main() -> int:
         print(render_all(form))
         return 0
     url = given.url or read_connection(LocalSettings.from_env().state_dir).clickhouse_url
-    store = ClickHouseEventStore(url, given.user, given.password)
+    store = ClickHouseEventStore(url, given.user, OperatorSettings.from_env().clickhouse_password)
     try:
         if given.list:
             print("\n".join(migration.name for migration in find_pending(store, MIGRATIONS, form)) or "nothing pending")
@@ -51,8 +52,7 @@ def render_all(form: ClusterForm) -> str:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Apply pending ClickHouse migrations.")
     parser.add_argument("--url", help="http://host:port/database; without it: the running embedded stack")
-    parser.add_argument("--user")
-    parser.add_argument("--password")
+    parser.add_argument("--user", help="with the password that CLICKHOUSE_PASSWORD holds")
     parser.add_argument("--list", action="store_true", help="only name what is pending")
     parser.add_argument("--print", action="store_true", help="show all statements of the form, touch nothing")
     forms = [str(form) for form in ClusterForm]

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +16,7 @@ from event_analytics.errors import Refused, Unavailable
 from local_runtime.settings import LocalSettings
 from scripts.connection import read_connection
 from scripts.failures import GaveUp, ScriptFailed
+from scripts.settings import OperatorSettings
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Place:
     security: str
     clickhouse_url: str = ""
     clickhouse_user: str | None = None
-    clickhouse_password: str | None = None
+    clickhouse_password: str = field(default="", repr=False)
     trigger_status_url: str = ""
 
     @contextmanager
@@ -62,8 +63,7 @@ def add_place_options(parser: argparse.ArgumentParser, *, with_kafka: bool = Fal
         parser.add_argument("--security", default="plaintext", choices=["plaintext", "tls", "msk-iam"])
     if with_store:
         parser.add_argument("--clickhouse-url", help="http(s)://host:port/database")
-        parser.add_argument("--clickhouse-user")
-        parser.add_argument("--clickhouse-password")
+        parser.add_argument("--clickhouse-user", help="with the password that CLICKHOUSE_PASSWORD holds")
 
 
 def place_of(given: argparse.Namespace) -> Place:
@@ -80,7 +80,7 @@ def place_of(given: argparse.Namespace) -> Place:
             getattr(given, "security", "plaintext"),
             getattr(given, "clickhouse_url", None) or "",
             getattr(given, "clickhouse_user", None),
-            getattr(given, "clickhouse_password", None),
+            OperatorSettings.from_env().clickhouse_password,
         )
     connection = read_connection(LocalSettings.from_env().state_dir)
     return Place(

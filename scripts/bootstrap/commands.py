@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from . import cleaning, readiness, settings, steps
+from . import advisories, cleaning, readiness, settings, steps
+from .audit import Verdict
 from .programs import SetupFailed, SetupRefused
 from .steps import Step
 
@@ -26,8 +27,6 @@ PATH_OPTIONS = ("--file", "--output")
 # Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so four at
 # once keep two cores busy. Which test goes where stands in tests/scheduling.py. ARGS=-n0 runs them one after the other.
 IN_PARALLEL = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
-# --strict: a package that the service does not know or does not answer for is an error, not a line that nobody reads.
-PIP_AUDIT = ("--strict", "--vulnerability-service", "pypi", "--progress-spinner", "off", "--disable-pip", "--no-deps")
 SDK_MYPY = ("mypy", "--config-file", "sdk/python/pyproject.toml", "sdk/python/src/tallystream")
 # What bandit is less sure of, ruff's rules of the same origin have each line give a reason for.
 BANDIT = (
@@ -143,21 +142,23 @@ def _become_if_set_up(*module: str) -> Callable[[Path, Sequence[str]], int]:
 
 
 def _lint(root: Path, _: Sequence[str]) -> int:
-    failed = [" ".join(linter) for linter in LINTERS if _run_module(root, linter)]
+    with advisories.asking(root) as calls:
+        failed = [" ".join(linter) for linter in LINTERS if _run_module(root, linter)]
+        if _tell(advisories.answer_of(calls, is_strict=False)):
+            failed.append("audit")
     print(f"lint: {', '.join(failed)} failed" if failed else "lint: clean", flush=True)
     return EXIT_FAILED if failed else 0
 
 
 def _audit(root: Path, words: Sequence[str]) -> int:
-    """Ask for the vulnerabilities of all pins. What cannot be asked is a failure that says so, never a pass."""
-    python = str(steps.python_of(root, steps.AUDIT_VENV))
-    lists = [str(path.relative_to(root)) for path in steps.find_requirements(root)]
-    options = [option for name in lists for option in ("--requirement", name)]
-    command = [python, "-m", "pip_audit", *PIP_AUDIT, *options, *words]
-    code = subprocess.call(command, cwd=root, env=settings.environment_for_programs())
-    answer = "no known vulnerability" if code == 0 else "FAILED: a package is vulnerable or was not audited, see above"
-    print(f"audit of {len(lists)} lists of packages: {answer}", flush=True)
-    return EXIT_FAILED if code else 0
+    """What cannot be asked is a failure that says so, never a pass."""
+    with advisories.asking(root, words) as calls:
+        return _tell(advisories.answer_of(calls, is_strict=True))
+
+
+def _tell(verdict: Verdict) -> int:
+    print("\n".join(verdict.lines), flush=True)
+    return EXIT_FAILED if verdict.is_failure else 0
 
 
 def _test(root: Path, words: Sequence[str]) -> int:
@@ -221,8 +222,10 @@ COMMANDS = (
         _become_program(steps.BENCH_SDK_VENV, "sdk/python/bench"),
     ),
     Command("rebuild", "fill an empty ClickHouse from the archive", (steps.RUNTIME,), _become("scripts.rebuild")),
-    Command("lint", "ruff, mypy and bandit", (steps.RUNTIME, steps.TESTS), _lint),
-    Command("audit", "known vulnerabilities of every pinned package", (steps.AUDIT,), _audit),
+    Command("lint", "ruff, mypy, bandit, audit", (steps.RUNTIME, steps.TESTS, steps.AUDIT), _lint),
+    Command(
+        "audit", "known vulnerabilities of every pin; fails where nobody knows", (steps.RUNTIME, steps.AUDIT), _audit
+    ),
     Command("build", "the layers and functions for AWS (ARGS=--help)", (steps.RUNTIME,), _become("scripts.build")),
     Command(
         "deploy",

@@ -2,12 +2,17 @@
 
 import base64
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
+
+from local_runtime.settings import REPOSITORY
 
 WRITERS = 3
 ROWS_OF_A_BATCH = 200
@@ -60,6 +65,25 @@ def test_the_client_reports_wrong_credentials(guarded):
         guarded.client(username="tally", password="wrong")
 
     assert caught.value.code == 516
+
+
+@pytest.mark.parametrize(("password", "code"), [("p@ss wörd", 0), ("wrong", 1)])
+def test_an_operators_command_logs_in_with_the_password_of_its_environment(guarded, password, code):
+    url = f"http://127.0.0.1:{guarded.port}/default"
+    command = [sys.executable, "-m", "scripts.migrate", "--url", url, "--user", "tally", "--list"]
+
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "CLICKHOUSE_PASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == code, done.stderr
+    assert password not in done.stdout + done.stderr
 
 
 def test_the_memory_limit_stops_one_query_and_not_the_server(guarded):

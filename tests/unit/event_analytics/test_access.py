@@ -69,6 +69,18 @@ def test_a_key_works_until_it_expires() -> None:
     assert identify(f"bearer {KEY}", ring, NOW).key_id == "k1"
 
 
+def test_an_expiry_without_a_time_zone_closes_its_own_key_and_no_other() -> None:
+    other = mint_key("k2", b"\2" * 32)
+    written = msgspec.to_builtins(KeyRing("pepper", (*a_ring().keys, record_of(other, "pepper", ["read"]))))
+    written["keys"][0]["expires_at"] = "2999-01-01T00:00:00"
+    ring = read_key_ring(msgspec.json.encode(written).decode())
+
+    assert identify(f"Bearer {other}", ring, NOW).key_id == "k2"
+    with pytest.raises(Refused) as refused:
+        identify(f"Bearer {KEY}", ring, NOW)
+    assert str(refused.value.reason) == "key_invalid"
+
+
 def test_refuses_a_caller_without_the_scope() -> None:
     with pytest.raises(Refused) as refused:
         require_scope(Caller("k1", frozenset({"read"})), "write")

@@ -210,6 +210,7 @@ def test_a_preflight_is_answered_for_the_one_origin_that_may_call(door: Door) ->
     allowed = door.call(ingest, event, "https://page.example")
 
     assert allowed["headers"]["Access-Control-Allow-Origin"] == "https://page.example"
+    assert "traceparent" in allowed["headers"]["Access-Control-Allow-Headers"].split(",")
     assert door.call(ingest, event)["statusCode"] == 404
 
 

@@ -123,6 +123,18 @@ def test_a_key_lives_for_the_days_that_it_is_given(gateway: Gateway) -> None:
     assert timedelta(0) < expires_at - datetime.now(UTC) <= timedelta(days=1)
 
 
+def test_the_list_names_a_key_that_an_expiry_without_a_time_zone_closes(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, written = add_key(RING, "app", ["write"], b"\1" * 32, datetime(2999, 1, 1))  # noqa: DTZ001 - the point
+    secret = msgspec.json.encode(written).decode()
+    boto3.client("secretsmanager").put_secret_value(SecretId="ring", SecretString=secret)
+
+    assert keys.main(["list"]) == 0
+
+    assert capsys.readouterr().out == "app\twrite\trefused: its expiry 2999-01-01 00:00:00 has no time zone\n"
+
+
 def test_the_record_of_a_key_does_not_show_its_hash() -> None:
     _, changed = add_key(RING, "app", ["write"], b"\1" * 32)
 

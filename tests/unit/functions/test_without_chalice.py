@@ -36,10 +36,17 @@ deps = app.Deps(store=store, objects=fakes.FakeObjectStore(), keys=keys, now=lam
 question = next(each for each in app.QUESTIONS if each.name == "top-users")
 answer = app.handle_question(question, a_request(key=keys.read_key, query={"window": "30m"}), deps, line)
 """,
+    "admin": """
+from datetime import UTC, datetime
+from functions.admin import app
+objects, log = fakes.FakeObjectStore(), fakes.FakeEventLog()
+deps = app.Deps(objects=objects, log=log, keys=keys, now=lambda: datetime.now(UTC))
+answer = app.handle_erase(a_request(key=keys.admin_key, path_parameters={"user_id": "u1"}), deps, line)
+""",
 }
 
 
-@pytest.mark.parametrize(("function", "status"), [("ingest", 202), ("query", 200)])
+@pytest.mark.parametrize(("function", "status"), [("ingest", 202), ("query", 200), ("admin", 202)])
 def test_the_handlers_of_a_function_run_without_chalice(function: str, status: int) -> None:
     program = STAND_IN + CALLS[function] + "print(answer.status)"
 

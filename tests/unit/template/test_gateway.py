@@ -1,11 +1,17 @@
 """The API Gateway of `template.yaml`: routes, keys, and refusals that no function makes."""
 
 import json
+import re
 
 import pytest
 
+from event_analytics.adapters.alb_door import PAGE_HEADERS
+from event_analytics.tracing import TRACEPARENT
+from local_runtime.settings import REPOSITORY
 from tests.unit.template.parts import FUNCTIONS, RESOURCES
 
+# Read, and not a page's to set: browsers forbid the one, a load balancer writes the other.
+NOT_OF_PAGES = {"accept-encoding", "x-forwarded-for"}
 ROUTES = {
     ("POST", "/event"): "IngestFunction",
     ("POST", "/events"): "IngestFunction",
@@ -87,6 +93,15 @@ def test_a_refusal_of_the_gateway_looks_like_ours(response: str, status: int | N
     assert error["reason"] == reason
     assert error["message"]
     assert "Access-Control-Allow-Origin" in given["ResponseParameters"]["Headers"]
+
+
+def test_a_page_may_send_every_header_that_a_function_reads_through_either_door() -> None:
+    folders = (REPOSITORY / "functions", REPOSITORY / "layers" / "event_analytics")
+    sources = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
+    read = set(re.findall(r'\bheaders\.get\("([a-z-]+)"', sources)) | {TRACEPARENT}
+
+    assert {name.lower() for name in PAGE_HEADERS} == read - NOT_OF_PAGES
+    assert RESOURCES["Api"]["Properties"]["Cors"]["AllowHeaders"] == f"'{','.join(PAGE_HEADERS)}'"
 
 
 def test_a_caller_who_should_wait_is_told_how_long() -> None:

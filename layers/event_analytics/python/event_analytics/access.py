@@ -23,7 +23,11 @@ _USAGE: Final = "usage plan"
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """What the secret keeps of one key. `hash`: hex, in no text of the record. `expires_at`: None is never."""
+    """What the secret keeps of one key. `hash`: hex, in no text of the record.
+
+    `expires_at`: None is never. Written by hand without a time zone it names no moment, and the key opens nothing: as
+    UTC it could live hours longer than was meant.
+    """
 
     id: str
     hash: str
@@ -32,6 +36,15 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"KeyRecord({self.id!r})"
+
+    @property
+    def has_clear_end(self) -> bool:
+        """Whether it is clear when the key ends."""
+        return self.expires_at is None or self.expires_at.tzinfo is not None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the key opens nothing any more."""
+        return not self.has_clear_end or (self.expires_at is not None and self.expires_at <= now)
 
 
 class KeyRing(msgspec.Struct, frozen=True):
@@ -87,7 +100,7 @@ def identify(authorization: str | None, ring: KeyRing, now: datetime) -> Caller:
     record = next((record for record in ring.keys if record.id == key_id), None)
     expected = record.hash if record else _NO_HASH  # as long as any: an unknown id takes as long as a wrong key
     is_same = hmac.compare_digest(_hash(key, ring.hmac_key), expected)
-    if record is None or not is_same or (record.expires_at and record.expires_at <= now.astimezone(UTC)):
+    if record is None or not is_same or record.is_over(now.astimezone(UTC)):
         raise Refused(Reason.KEY_INVALID, "the key is not valid")
     return Caller(record.id, frozenset(record.scopes))
 

@@ -25,9 +25,19 @@ ANSWER_BYTES_MAX: Final = 1_000_000  # a load balancer takes 1 MB of JSON from a
 PACKED_BYTES_MIN: Final = 1_024  # as the gateway: below, packing costs more than it saves
 _GZIP: Final = "gzip"
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+# What the functions read and a page of another origin may send; template.yaml tells API Gateway the same.
+PAGE_HEADERS: Final = (
+    "Accept",
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "traceparent",
+)
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET,POST,PUT,DELETE,OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization,Content-Type,Content-Encoding,Idempotency-Key",
+    "Access-Control-Allow-Headers": ",".join(PAGE_HEADERS),
     "Access-Control-Max-Age": "600",
 }
 _Routes = Mapping[str, Mapping[str, Any]]
