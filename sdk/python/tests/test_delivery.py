@@ -1,5 +1,6 @@
 """What is tracked arrives, in the order of the calls, and counts once, whatever the server does."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -23,6 +24,7 @@ from waiting import wait_until
 
 MakeClient = Callable[..., Client]
 QUICK = Limits(flush_interval_ms=20, save_interval_ms=5, request_timeout_seconds=5)
+WHOLE = dataclasses.replace(QUICK, flush_interval_ms=60_000)  # what is tracked before a flush is one request
 TROUBLES = {
     "drops the connection": [Fault(drops=True)],
     "takes the events and drops the connection": [Fault(drops=True, takes=True)],
@@ -85,7 +87,7 @@ def test_nothing_is_sent_twice_when_all_goes_well(server: ContractServer, make_c
 
 def test_only_items_that_say_retry_are_sent_again(server: ContractServer, make_client: MakeClient) -> None:
     server.faults.append(Fault(retry=lambda place: place == 1))
-    client = make_client()
+    client = make_client(limits=WHOLE)
 
     ids = track(client, 3)
 
@@ -213,7 +215,7 @@ def test_items_that_the_api_asks_for_again_are_told(
     server: ContractServer, make_client: MakeClient, errors: list[TallystreamError]
 ) -> None:
     server.faults.append(Fault(retry=lambda place: place < 2))
-    client = make_client()
+    client = make_client(limits=WHOLE)
 
     with client.batch():
         track(client, 5)
