@@ -16,6 +16,7 @@ from local_runtime.connection import Connection
 from local_runtime.memory_folder import find_memory_folder
 from local_runtime.settings import PORT_SETTINGS, LocalSettings
 from local_runtime.stack import Stack, started
+from tests.long_forms import CASES
 from tests.scheduling import StackScheduling, check_may_start_stack
 
 DELIVERED_SECONDS_MAX = 100.0  # seconds are enough; other tests and programs may have most of the machine
@@ -70,6 +71,13 @@ def pytest_configure() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StackScheduling:
     """Divide the tests as `scheduling` says where `-n` asks for several processes."""
     return StackScheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say of each long form that passed how many cases it had: a slow machine has time for fewer."""
+    for report in terminalreporter.getreports("passed"):
+        for told in (value for name, value in report.user_properties if name == CASES):
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {told}")
 
 
 @pytest.fixture(scope="session")

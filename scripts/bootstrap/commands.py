@@ -27,6 +27,8 @@ PATH_OPTIONS = ("--file", "--output")
 # Half of what the tests take is waiting (for time limits that they prove, for processes that they start), so four at
 # once keep two cores busy. Which test goes where stands in tests/scheduling.py. ARGS=-n0 runs them one after the other.
 IN_PARALLEL = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
+# The long forms compute more than they wait, so two at once keep two cores busy.
+LONG_IN_PARALLEL = ("-n", "2", *IN_PARALLEL[2:], "-m", "long", "--durations", "0", "--durations-min", "5")
 SDK_MYPY = ("mypy", "--config-file", "sdk/python/pyproject.toml", "sdk/python/src/tallystream")
 # What bandit is less sure of, ruff's rules of the same origin have each line give a reason for.
 BANDIT = (
@@ -201,7 +203,9 @@ COMMANDS = (
     Command("status", "health of each part of the running stack", (), _become_if_set_up("local_runtime", "status")),
     Command("down", "stop the running stack", (), _become_if_set_up("local_runtime", "down")),
     Command("test", "lint, then all tests (ARGS='tests/unit -k name')", steps.ALL_STEPS, _test),
-    Command("test-long", "the long forms of the tests", steps.ALL_STEPS, _become("pytest", "-m", "long")),
+    Command(
+        "test-long", "the long forms of the tests: half an hour", steps.ALL_STEPS, _become("pytest", *LONG_IN_PARALLEL)
+    ),
     Command("chaos", "kill parts while events come in, check (SEEDS=10)", steps.DEMO_STEPS, _become("scripts.chaos")),
     Command(
         "bench",

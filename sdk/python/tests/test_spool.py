@@ -271,6 +271,7 @@ def test_what_earlier_clients_left_counts_towards_the_limit(
     assert left.bytes <= 500
     assert left.current is not None
     kept = int(left.current.read(1, 1)[0].taken.lines[0].split(b"-")[0])
+    left.current.close()
     assert kept == (0 if overflow == "drop_newest" else 717), "the first, or the last 23"
     lost = sum(error.count for error in errors if error.reason == "spool_full")
     assert lost == (0 if overflow == "drop_newest" else 2 * (8 * 40 - 23))

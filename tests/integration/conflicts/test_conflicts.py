@@ -19,11 +19,24 @@ from event_analytics.isolation import LoadRow, insert_isolated
 from event_analytics.load import EMBEDDINGS_COLUMNS, EMBEDDINGS_TABLE, plan_load
 from event_analytics.questions.event import compile_embeddings, compile_event
 from tests.builders import ACCEPTED_MS, ACCEPTED_US, a_record
+from tests.long_forms import Record, cases_within
 
 # Two hours of one conversation, and another conversation in the first hour.
 PLACES = (("c1", "2026-09-21T14:13:20Z"), ("c1", "2026-09-21T16:13:20Z"), ("c0", "2026-09-21T14:13:21Z"))
 VECTORS = ("AACAPw==", "AAAAQA==", "AABAQA==", "AACAQA==")  # of each place: its number plus 1
 IDS = 2
+
+
+# Of the long form: rounds of so many histories, each round with random numbers of its own. A history takes a
+# second of one core.
+ROUND, ROUNDS_MAX, SENT_MAX = 40, 8, 9
+SECONDS_MAX = 240.0  # no round begins after it
+
+
+def empty_tables(store: ClickHouseEventStore) -> None:
+    """Remove what other cases left: a DELETE goes through every part of its table, theirs too."""
+    for table in ("events", "event_changes", "event_embeddings", "pending_changes"):
+        store.command(f"TRUNCATE TABLE {table}")
 
 
 class Sent(NamedTuple):
@@ -120,6 +133,7 @@ class Run:
 
 
 def check(store: ClickHouseEventStore, sent: list[Sent], data: st.DataObject) -> None:
+    empty_tables(store)
     run = Run(store)
     history = list(enumerate(sent))
     for _ in range(data.draw(st.integers(0, 4))):
@@ -152,13 +166,15 @@ def test_the_first_accepted_survives_any_order(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3_000)
-@settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
-@given(sent=st.lists(SENT, min_size=1, max_size=9), data=st.data())
-def test_the_first_accepted_survives_any_order_long(
-    store: ClickHouseEventStore, sent: list[Sent], data: st.DataObject
-) -> None:
-    check(store, sent, data)
+@pytest.mark.timeout(1_200)
+def test_the_first_accepted_survives_any_order_long(store: ClickHouseEventStore, record_property: Record) -> None:
+    @settings(max_examples=ROUND, deadline=None, suppress_health_check=QUIET)
+    @given(sent=st.lists(SENT, min_size=1, max_size=SENT_MAX), data=st.data())
+    def run_round(sent: list[Sent], data: st.DataObject) -> None:
+        check(store, sent, data)
+
+    for _ in cases_within(ROUNDS_MAX, f"rounds of {ROUND}", SECONDS_MAX, record_property):
+        run_round()
 
 
 def test_a_conflict_is_counted_once_and_the_later_create_hidden(store: ClickHouseEventStore) -> None:

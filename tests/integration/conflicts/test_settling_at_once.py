@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from event_analytics.adapters.clickhouse_event_store import ClickHouseEventStore
 from event_analytics.folding import fold_pending
 from tests.builders import ACCEPTED_US
-from tests.integration.conflicts.test_conflicts import PLACES, QUIET, Run, Sent
+from tests.integration.conflicts.test_conflicts import PLACES, QUIET, Run, Sent, empty_tables
+from tests.long_forms import Record, cases_within
 
 STEPS_MAX = 60  # statements of one delivery; more than it makes
+# Of the long form: rounds of so many orders of statements, each round with random numbers of its own. An order takes
+# half a second of one core.
+ROUND, ROUNDS_MAX = 20, 6
+SECONDS_MAX = 120.0  # no round begins after it
 
 
 class WatchedStore:
@@ -57,6 +62,7 @@ def happens_within(store: ClickHouseEventStore, name: str, step: int, *, merges:
     """Deliver the second as a whole before statement number `step` of the first; False if there is none."""
     before, first, second = HISTORIES[name]
     history = list(enumerate([*before, first, second]))
+    empty_tables(store)
     run = Run(store)
     run.deliver(history[:-2])
     left = step
@@ -131,17 +137,8 @@ class Turns:
 CREATES = st.builds(Sent, st.just(0), st.integers(0, len(PLACES) - 1), st.integers(1, 6))
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3_000)
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
-@given(
-    before=st.lists(st.one_of(CREATES, st.just(Sent(0, None, 7))), max_size=3),
-    at_once=st.lists(CREATES, min_size=2, max_size=3),
-    order=st.lists(st.integers(0, 2), max_size=60),
-)
-def test_one_event_counts_whatever_the_order_of_statements_long(
-    store: ClickHouseEventStore, before: list[Sent], at_once: list[Sent], order: list[int]
-) -> None:
+def check(store: ClickHouseEventStore, before: list[Sent], at_once: list[Sent], order: list[int]) -> None:
+    empty_tables(store)
     run = Run(store)
     history = list(enumerate([*before, *at_once]))
     for each in history[: len(before)]:
@@ -159,3 +156,21 @@ def test_one_event_counts_whatever_the_order_of_statements_long(
     fold_pending(store, ACCEPTED_US / 1_000_000, lambda: True)
 
     run.assert_survivor(0, history)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_one_event_counts_whatever_the_order_of_statements_long(
+    store: ClickHouseEventStore, record_property: Record
+) -> None:
+    @settings(max_examples=ROUND, deadline=None, suppress_health_check=QUIET)
+    @given(
+        before=st.lists(st.one_of(CREATES, st.just(Sent(0, None, 7))), max_size=3),
+        at_once=st.lists(CREATES, min_size=2, max_size=3),
+        order=st.lists(st.integers(0, 2), max_size=STEPS_MAX),
+    )
+    def run_round(before: list[Sent], at_once: list[Sent], order: list[int]) -> None:
+        check(store, before, at_once, order)
+
+    for _ in cases_within(ROUNDS_MAX, f"rounds of {ROUND}", SECONDS_MAX, record_property):
+        run_round()
