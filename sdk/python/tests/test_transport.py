@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from contract_server import KEY, ContractServer
-from tallystream import Client, Unavailable
+from tallystream import Client, Limits, Unavailable
 from tallystream.answers import Answer, NoAnswer, error_of, read_retry_after
 from tallystream.backoff import LONGEST_SECONDS, pause_seconds
 from tallystream.compression import Compression
@@ -19,6 +19,7 @@ from tallystream.transport import Transport
 
 MakeClient = Callable[..., Client]
 Talk = Callable[[socket.socket], None]
+WHOLE = Limits(flush_interval_ms=60_000, request_timeout_seconds=5)  # what is tracked before a flush is one request
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(monkeypatc
 
 def test_requests_are_packed_only_when_health_says_so(server: ContractServer, make_client: MakeClient) -> None:
     for expected in (None, "gzip"):
-        client = make_client()
+        client = make_client(limits=WHOLE)
         for number in range(100):
             client.track_event("e", user_id="u", output=str(number))
         assert client.flush()
@@ -177,7 +178,7 @@ def test_requests_are_packed_only_when_health_says_so(server: ContractServer, ma
 def test_a_packed_request_that_is_not_unpacked_is_sent_again_plain(
     server: ContractServer, make_client: MakeClient
 ) -> None:
-    client = make_client(gzip=True)
+    client = make_client(gzip=True, limits=WHOLE)
     for number in range(100):
         client.track_event("e", user_id="u", output=str(number))
 
