@@ -1,30 +1,23 @@
-"""Events -> `POST /events`, in batches on parallel lanes, each user's in order.
+"""Events -> `POST /events`, in batches on parallel lanes, each user's in order: the demo's sender.
 
-`python -m scripts.send_events FILE [--url URL --key KEY]` sends an NDJSON or CSV file to the running stack.
+It tells what became of each event, which the demo's own count is made of, and shares no code with the client that
+others use. A file is sent by `tallystream send`.
 """
 
-import argparse
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
 from event_analytics.decode import BODY_BYTES_MAX
-from local_runtime.settings import LocalSettings
 from scripts.batch_answers import REJECTED, Outcome
 from scripts.batch_lane import Lane, RetryTimes
-from scripts.connection import read_connection
-from scripts.event_files import EventFile
-from scripts.failures import ScriptFailed
 from scripts.http_calls import HttpCaller
-from scripts.outgoing import Outgoing, prepare_events
-from scripts.progress import show_progress
+from scripts.outgoing import Outgoing
 
 BATCH_EVENTS: Final = 500  # the knee: larger batches gain little speed and lose more time per retry
 BATCH_BYTES_MAX: Final = BODY_BYTES_MAX
@@ -186,37 +179,3 @@ def describe_result(result: SendResult) -> str:
         f"{result.first_answer_seconds:.1f} s of it until the first answer; "
         f"request p50 {p50:.0f} ms, p99 {p99:.0f} ms; {result.retries} retries"
     )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Sends one file; 0 when every event was accepted."""
-    parser = argparse.ArgumentParser(description="Send a file of events (NDJSON or CSV) to the API.")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--url", help="base URL of the API; default: the running stack of this checkout")
-    parser.add_argument("--key", help="key with the scope write; default: the running stack's")
-    options = parser.parse_args(arguments)
-    try:
-        return _send_file(options.file, options.url, options.key)
-    except ScriptFailed as failure:
-        print(failure, file=sys.stderr)
-        return failure.exit_code
-    except KeyboardInterrupt:
-        print("stopped; what was acknowledged stays, and a second run adds nothing twice", file=sys.stderr)
-        return 130
-
-
-def _send_file(path: Path, url: str | None, key: str | None) -> int:
-    if not url or not key:
-        connection = read_connection(LocalSettings.from_env().state_dir)
-        url, key = url or connection.api_url, key or connection.write_key
-    source = EventFile(path)
-    with show_progress("sending", None) as advance:
-        sender = Sender(url, key, on_settled=lambda outcomes: advance(len(outcomes)))
-        result = sender.send(prepare_events(source))
-    result.rejected.update(source.refused)
-    print(describe_result(result))
-    return 1 if result.rejected else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

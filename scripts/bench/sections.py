@@ -4,8 +4,8 @@ import dataclasses
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,12 @@ from local_runtime.settings import LocalSettings
 from scripts.bench.brief import EVENTS, Brief
 from scripts.bench.embedded import Say, measured_stack
 from scripts.bench.growth import Growing, Growth
+from scripts.bench.holding import describe_held
 from scripts.bench.load_generator import load_generator
 from scripts.bench.packages import measure_packages
 from scripts.bench.stages import Amount, Stages
 from scripts.bench.subjects import rival_command, running
-from scripts.bench.sustained import Pace, Sustained
+from scripts.bench.sustained import HOLD_DOWN, HOLDS_MAX, Pace, Sustained
 from scripts.bench_query.report import describe_machine
 
 REQUEST_SIZES: Final = (500, 1_000)
@@ -29,17 +30,18 @@ _LOOP_STEPS: Final = 100_000  # some milliseconds
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much is measured. `brief_events`: a multiple of 2,500."""
+    """How much is measured. `brief_events`: a multiple of 2,500; `holds`: how often a lower rate is tried."""
 
     pace: Pace = dataclasses.field(default_factory=Pace)
     brief_events: int = EVENTS
     amount: Amount = dataclasses.field(default_factory=Amount)
     growing: Growing = dataclasses.field(default_factory=Growing)
+    holds: int = HOLDS_MAX
 
     @classmethod
     def short(cls) -> "Scale":
         """So little that it takes seconds."""
-        return cls(Pace(0.5, 0.5, 1.0, 2), 5_000, Amount(2_500, 1, 2_500, 2_500, 1), Growing((8,), (), 2_500))
+        return cls(Pace(0.5, 0.5, 1.0, 2), 5_000, Amount(2_500, 1, 2_500, 2_500, 1), Growing((8,), (), 2_500), holds=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,16 +59,30 @@ class Bench:
 
 
 def measure_sustained(bench: Bench) -> dict[str, Any]:
-    """The highest rate held, with requests of either size; a stack for each, as the broker slows with what it holds."""
+    """The highest rate held, with requests of either size. What is held counts from nothing: a stack for each try."""
     rates: dict[str, Any] = {}
     guess = 0.0
     for size in REQUEST_SIZES:
-        with bench.stack() as target, load_generator() as generator:
-            sustained = Sustained(target, generator, bench.scale.pace, bench.say)
-            sustained.warm_up(size)
-            rates[f"{size}_events_per_request"] = found = sustained.measure(size, guess)
+        with _warmed_up(bench, size) as sustained:
+            rate = sustained.find_rate(size, guess)
+        for _ in range(bench.scale.holds):
+            with _warmed_up(bench, size) as sustained:
+                held = sustained.hold(size, rate)
+            if held.is_held:
+                break
+            rate *= HOLD_DOWN
+        rates[f"{size}_events_per_request"] = found = describe_held(held, size)
         guess = found["events_per_s"]
     return rates
+
+
+@contextmanager
+def _warmed_up(bench: Bench, size: int) -> Iterator[Sustained]:
+    """A stack of its own: the embedded broker slows with what it has taken."""
+    with bench.stack() as target, load_generator() as generator:
+        sustained = Sustained(target, generator, bench.scale.pace, bench.say)
+        sustained.warm_up(size)
+        yield sustained
 
 
 def measure_brief(bench: Bench) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from scripts.bench.embedded import Say, Target
 from scripts.bench.freshness import watching
-from scripts.bench.holding import BacklogWatch, Held, describe_held, describe_step, machine_cpu_seconds
+from scripts.bench.holding import BacklogWatch, Held, describe_step, machine_cpu_seconds
 from scripts.bench.load_generator import LoadGenerator
 from scripts.bench.processes import StageProcesses, cpu_seconds_between
 from scripts.bench.sender import Job
@@ -46,15 +46,24 @@ class Sustained:
         self._started_ms = time.time_ns() // 1_000_000
         self._batches = 0
 
-    def measure(self, events_per_request: int, rate: float = 0.0) -> dict[str, Any]:
-        """The figures of requests of this size, once warmed up. `rate`: to begin with; 0 finds one."""
-        rate = self._search(events_per_request, rate or self._flood(events_per_request))
-        for _ in range(HOLDS_MAX):
-            held = self.run(events_per_request, rate, self._pace.hold_seconds)
-            if held.is_held:
-                break
-            rate *= HOLD_DOWN
-        return describe_held(held, events_per_request)
+    def find_rate(self, events_per_request: int, guess: float = 0.0) -> float:
+        """The highest rate held for a step with requests of this size; where none was, one below all that were tried.
+
+        `guess`: to begin with, events a second; 0 floods first.
+        """
+        rate = guess or self._flood(events_per_request)
+        held, not_held = 0.0, 0.0
+        for _ in range(STEPS_MAX):
+            if self.run(events_per_request, rate, self._pace.step_seconds).is_held:
+                held = rate
+            else:
+                not_held = rate
+            rate = next_rate(held, not_held)
+        return held or rate
+
+    def hold(self, events_per_request: int, rate: float) -> Held:
+        """The rate, for as long as counts."""
+        return self.run(events_per_request, rate, self._pace.hold_seconds)
 
     def events_per_request_max(self, events: int, body_bytes_max: int) -> int:
         """So many events of this shape, or as many hundreds as a body takes."""
@@ -71,17 +80,6 @@ class Sustained:
     def _flood(self, events_per_request: int) -> float:
         flood = self.run(events_per_request, 0.0, self._pace.flood_seconds)
         return flood.result.events / (flood.result.seconds + max(flood.visible_after, flood.archived_after))
-
-    def _search(self, events_per_request: int, rate: float) -> float:
-        """The highest rate found to be held for a step; where none was, one below all that were tried."""
-        held, not_held = 0.0, 0.0
-        for _ in range(STEPS_MAX):
-            if self.run(events_per_request, rate, self._pace.step_seconds).is_held:
-                held = rate
-            else:
-                not_held = rate
-            rate = next_rate(held, not_held)
-        return held or rate
 
     def run(self, events_per_request: int, rate: float, seconds: float) -> Held:
         """One rate for so long; 0 is as fast as it goes. Returns once everything is visible and archived."""

@@ -1,6 +1,5 @@
 """The sender against an API that refuses, stalls, drops connections and asks for items again."""
 
-import json
 import threading
 import time
 from collections import defaultdict
@@ -169,19 +168,3 @@ def test_broken_source_is_raised_and_stops_all_lanes(sender):
 
     with pytest.raises(OSError, match="disk"):
         sender.send(broken())
-
-
-def test_file_is_sent_and_refusals_make_the_exit_code(api, tmp_path, write_key, capsys):
-    good, bad = tmp_path / "good.ndjson", tmp_path / "bad.csv"
-    good.write_bytes(b"\n".join(event.line for event in make_events(30)))
-    bad.write_text("event_name,user_id,properties\n,ann,\nsaid,ann,{}\n", encoding="utf-8")
-    target = ["--url", api.url, "--key", write_key]
-
-    assert send_events.main([str(good), *target]) == 0
-    assert "30 accepted" in capsys.readouterr().out
-    assert send_events.main([str(bad), *target]) == 1
-    assert "field_missing 1" in capsys.readouterr().out
-    assert send_events.main([str(tmp_path / "absent.csv"), *target]) == 1
-    assert "FileUnreadable" in capsys.readouterr().err
-    assert len(api.events) == 31
-    assert json.dumps(api.arrivals[-1]["user_id"]) == '"ann"'

@@ -2,6 +2,10 @@
 
 import json
 import subprocess
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +65,50 @@ def test_documents_are_read_and_written_as_pythons_json_does(said: list[str]) ->
 
 def test_what_is_no_document_is_refused_as_pythons_json_does(said: list[str]) -> None:
     assert said[len(DOCUMENTS) :] == ["refused"] * len(BROKEN)
+
+
+def pack(path: Path, **contents: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in contents.items():
+            archive.writestr(f"python/{name}.py", text)
+
+
+def unpack(store: aws_endpoint.LayerStore, path: Path, target: Path) -> Path:
+    target.mkdir(parents=True)
+    with store.ZipFile(str(path)) as archive:
+        archive.extractall(str(target))
+    return target
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> aws_endpoint.LayerStore:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return aws_endpoint.LayerStore()
+
+
+def test_a_layer_is_unpacked_once_for_all_workers(store: aws_endpoint.LayerStore, tmp_path: Path) -> None:
+    pack(tmp_path / "layer_0.zip", one="x = 1")
+    with ThreadPoolExecutor(8) as several:
+        folders = [tmp_path / f"w{number}" for number in range(8)]
+        targets = list(several.map(lambda folder: unpack(store, tmp_path / "layer_0.zip", folder), folders))
+
+    assert {target.resolve() for target in targets} == {targets[0].resolve()}
+    assert (targets[3] / "python" / "one.py").read_text() == "x = 1"
+    assert not list(tmp_path.glob("layer-unfinished-*"))
+
+
+def test_a_layer_with_other_contents_is_another(store: aws_endpoint.LayerStore, tmp_path: Path) -> None:
+    pack(tmp_path / "layer_0.zip", one="x = 1")
+    pack(tmp_path / "layer_1.zip", one="x = 2")
+
+    first, second = (unpack(store, tmp_path / f"layer_{n}.zip", tmp_path / f"w{n}") for n in range(2))
+
+    assert (first / "python" / "one.py").read_text() == "x = 1"
+    assert (second / "python" / "one.py").read_text() == "x = 2"
+
+
+def test_a_functions_own_code_is_unpacked_for_each_worker(store: aws_endpoint.LayerStore, tmp_path: Path) -> None:
+    pack(tmp_path / "code.zip", app="x = 1")
+
+    assert not unpack(store, tmp_path / "code.zip", tmp_path / "w").is_symlink()
+    assert issubclass(store.BadZipFile, Exception)
