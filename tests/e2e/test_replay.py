@@ -75,6 +75,7 @@ def history(stack: Any, writer: ApiClient) -> History:
     for start in range(0, EVENTS, BATCH):
         answer = writer.post("/events", {"events": history.events[start : start + BATCH]})
         assert (answer.status, answer.body["accepted"]) == (202, BATCH), answer
+    stack.wait_until_delivered()  # a change that overtakes its event shows within a minute, not at once
     operations = [
         *({"op": "update", "id": identifier, **fields} for identifier, fields in history.updated.items()),
         *({"op": "delete", "id": identifier} for identifier in history.deleted),
