@@ -28,9 +28,8 @@ COLLECT_AFTER = (50_000, 20, 50)
 
 # Threads that wait for each other's turn ask for it every 5 ms by Python's default, 3,600 times a second under load.
 SWITCH_SECONDS = 0.05
-PAYLOAD_MODULES = ("ministack.core.lambda_runtime", "ministack.services.lambda_svc")
-
 WORKER_MODULE = "ministack.core.lambda_runtime"
+PAYLOAD_MODULES = (WORKER_MODULE, "ministack.services.lambda_svc")
 LAYER_PREFIX = "layer_"  # of the archives that the emulator writes into a worker's folder
 
 Serve = Callable[[dict[str, Any], Any, Any], Awaitable[None]]

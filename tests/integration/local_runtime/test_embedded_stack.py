@@ -68,6 +68,14 @@ def test_everything_listens_on_this_machine_only(stack):
     assert {listeners.get(getattr(stack.settings, name)) for name in PORT_SETTINGS} == {loopback}
 
 
+def test_workers_of_functions_share_what_is_unpacked_of_their_layers(stack):
+    layers = [*(stack.settings.state_dir / "tmp").glob("ministack-lambda-*/layer_[0-9]")]
+
+    assert layers
+    assert all(layer.is_symlink() for layer in layers)
+    assert len({layer.resolve() for layer in layers}) < len(layers)
+
+
 def test_a_killed_trigger_comes_back_and_reads_again(stack):
     stack.restart_trigger()
     stack.wait_until_delivered()

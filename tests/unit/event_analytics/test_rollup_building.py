@@ -3,12 +3,13 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from event_analytics.errors import StoreUnavailable
-from event_analytics.hour_marks import HOUR_SECONDS, hour_of, mark_hours
+from event_analytics.hour_marks import HOUR_SECONDS, hours_of, mark_hours
 from event_analytics.rollup_building import BATCH_HOURS_MAX, CLOSED_AFTER_SECONDS, RUN_SECONDS_MAX, build_rollups
 from event_analytics.rollup_query import full_hours, rollup_parameters
 from event_analytics.windows import Window
@@ -107,9 +108,10 @@ def test_marking_no_hour_asks_nothing_and_one_hour_is_marked_once() -> None:
 
 def test_an_hour_begins_at_its_first_instant() -> None:
     instant = datetime.fromtimestamp(HOUR, tz=UTC)
+    offsets = timedelta(), timedelta(minutes=59, seconds=59, microseconds=999_999)
 
-    assert hour_of(instant) == hour_of(instant + timedelta(minutes=59, seconds=59, microseconds=999_999)) == HOUR
-    assert hour_of(instant - timedelta(microseconds=1)) == HOUR - HOUR_SECONDS
+    assert hours_of(SimpleNamespace(timestamp=instant + offset) for offset in offsets) == {HOUR}
+    assert hours_of([SimpleNamespace(timestamp=instant - timedelta(microseconds=1))]) == {HOUR - HOUR_SECONDS}
 
 
 @pytest.mark.parametrize(

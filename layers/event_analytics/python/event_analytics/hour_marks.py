@@ -29,13 +29,8 @@ class Timed(Protocol):
         ...
 
 
-def hour_of(instant: datetime) -> int:
-    """The hour that an instant lies in, as the Unix second of its start."""
-    return int(instant.timestamp()) // HOUR_SECONDS * HOUR_SECONDS
-
-
 def hours_of(creates: Iterable[Timed]) -> set[int]:
-    """The hours that creates are written to."""
+    """The hours that creates are written to, as the Unix seconds of their starts."""
     return {int(hour) * HOUR_SECONDS for hour in {create.timestamp.timestamp() // HOUR_SECONDS for create in creates}}
 
 
