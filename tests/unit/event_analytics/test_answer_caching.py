@@ -97,6 +97,24 @@ def test_who_finds_it_in_the_making_waits_for_it(ask: Any, cache: FakeAnswerCach
     assert 1 < time.now < 1.1
 
 
+def test_who_looks_just_before_it_is_kept_and_claims_just_after_makes_none(
+    ask: Any, cache: FakeAnswerCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ask()
+    value, claim = cache.values.pop("k"), cache.claim
+
+    def claim_late(key: str, ttl_ms: int) -> bool:
+        cache.values["k"] = value  # and its maker has let go
+        return claim(key, ttl_ms)
+
+    monkeypatch.setattr(cache, "claim", claim_late)
+
+    answer = ask()
+
+    assert (answer.body, answer.headers["Cache-Status"]) == (kept.body, "tallystream; hit")
+    assert cache.claims == set()
+
+
 def test_who_waited_long_enough_makes_it(ask: Any, cache: FakeAnswerCache, time: Time) -> None:
     cache.claims.add("k")
 

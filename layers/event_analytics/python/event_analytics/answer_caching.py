@@ -64,7 +64,11 @@ def answer_through(caching: Caching, key: str, make: Callable[[], Answer]) -> An
     """
     deadline = caching.clock() + WAIT_SECONDS_MAX
     while (kept := _decode(caching.cache.get(key))) is None:
-        if caching.cache.claim(key, CLAIM_MS) or caching.clock() >= deadline:
+        is_mine = caching.cache.claim(key, CLAIM_MS)
+        if is_mine and (kept := _decode(caching.cache.get(key))) is not None:  # put since the look before
+            caching.cache.release(key)
+            break
+        if is_mine or caching.clock() >= deadline:
             return _marked(_make_and_keep(caching, key, make), _MISS)
         caching.sleep(POLL_SECONDS)
     return _marked(kept, _HIT)

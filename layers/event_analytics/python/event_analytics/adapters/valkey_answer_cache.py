@@ -19,7 +19,7 @@ from valkey.backoff import NoBackoff
 from valkey.exceptions import ResponseError
 from valkey.retry import Retry
 
-_CALL_SECONDS_MAX: Final = 0.010  # an answer takes four calls, which together may cost it 50 ms
+_CALL_SECONDS_MAX: Final = 0.010  # an answer takes up to five calls, which together may cost it 50 ms
 _PAUSE_SECONDS_MIN: Final = 0.1
 _PAUSE_SECONDS_MAX: Final = 1.0
 _THREAD_SECONDS_MAX: Final = 1.0  # of the thread for each step, to connect or to hear more: as long as callers pause
